@@ -1,0 +1,1 @@
+"""The offline author's tools: check, test, format, explain."""

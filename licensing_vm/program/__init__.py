@@ -1,0 +1,1 @@
+"""Programs: what a checked template becomes, and how its clauses run."""
