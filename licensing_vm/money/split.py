@@ -74,7 +74,9 @@ _PayFn = Callable[[int, int], tuple[int, ...]]
 
 
 @lru_cache(maxsize=512)
-def _unrolled(legs: int, live: tuple[int, ...], shape: tuple[tuple[int, int, int], ...]) -> Callable[..., _PayFn]:
+def _unrolled(
+    legs: int, live: tuple[int, ...], shape: tuple[tuple[int, int, int], ...]
+) -> Callable[..., _PayFn]:
     """A factory of `pay` functions for one shape of tree; the weights come as arguments.
 
     The source holds slot numbers only, so what is compiled is bounded by the shapes, not the assets.
@@ -151,4 +153,3 @@ def splitter(weights: tuple[int, ...]) -> Splitter:
 def pro_rata(amount: int, outstanding: Sequence[int]) -> tuple[int, ...]:
     """L-1: a partial payment among creditors of one due date, from T = 0, outstanding amounts as weights."""
     return Splitter(outstanding).totals(amount)
-
