@@ -1,0 +1,455 @@
+"""Protobuf ↔ the frozen types of `licet.transactions`: the SDK's one door to generated code.
+
+Decoding is a ledger rule: what is refused here is refused by its bytes, on every node alike, at
+admission and in a batch (C-14). So it depends on nothing but the bytes: limits of form, ids'
+alphabet, UTF-8, no unknown field at any depth. Who may do what is the VM's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from licet import transactions as t
+from licet.errors import Fault, LicetError
+from licet.types import HASH_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, ChainId, Hash32, PublicKey, Signature
+from licet.v1 import transaction_pb2 as pb
+
+
+class MalformedTransaction(LicetError):
+    """A transaction refused for its form; `facts["field"]` names where."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(
+            "TX_MALFORMED",
+            f"The transaction is malformed: {field} {why}.",
+            fault=Fault.SENDER,
+            remedy="Build it with the SDK, or follow the limits in proto/licet/v1/transaction.proto.",
+            facts={"field": field},
+        )
+
+
+def _name(field: str, value: str) -> str:
+    if not t.valid_name(value):
+        raise MalformedTransaction(field, f"{value[:70]!r} is no id (1 to 64 of a-z 0-9 _ . -)")
+    return value
+
+
+def _optional_name(field: str, value: str) -> str:
+    return _name(field, value) if value else value
+
+
+def _text(field: str, value: str, at_most: int = t.TEXT_BYTES_MAX) -> str:
+    if len(value) > at_most or len(value.encode()) > at_most:
+        raise MalformedTransaction(field, f"is longer than {at_most} bytes")
+    if "\0" in value:
+        raise MalformedTransaction(field, "holds a zero character")
+    return value
+
+
+def _hash(field: str, value: bytes) -> Hash32:
+    if len(value) != HASH_BYTES:
+        raise MalformedTransaction(field, f"has {len(value)} bytes, not {HASH_BYTES}")
+    return Hash32(value)
+
+
+def _optional_hash(field: str, value: bytes) -> bytes:
+    return _hash(field, value) if value else b""
+
+
+def _count(field: str, items: Any, at_most: int = t.LIST_ITEMS_MAX, at_least: int = 0) -> None:
+    if not at_least <= len(items) <= at_most:
+        raise MalformedTransaction(field, f"has {len(items)} items, not {at_least} to {at_most}")
+
+
+def _money(field: str, message: pb.Money) -> t.Money:
+    if not 0 < message.minor <= t.AMOUNT_MINOR_MAX:
+        raise MalformedTransaction(field, f"is {message.minor} minor units, not 1 to {t.AMOUNT_MINOR_MAX}")
+    return t.Money(currency=_text(field, message.currency, 8), minor=message.minor)
+
+
+def _key(field: str, message: pb.Key) -> t.Key:
+    if len(message.public_key) != PUBLIC_KEY_BYTES:
+        raise MalformedTransaction(
+            field, f"has a key of {len(message.public_key)} bytes, not {PUBLIC_KEY_BYTES}"
+        )
+    _count(field + ".scopes", message.scopes, 16, 1)
+    return t.Key(
+        public_key=PublicKey(message.public_key),
+        scopes=tuple(_name(field + ".scopes", scope) for scope in message.scopes),
+        expires_ms=message.expires_ms,
+    )
+
+
+def _hashes(field: str, values: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(_hash(field, value) for value in values)
+
+
+def _roles(items: Iterable[pb.RoleBinding]) -> tuple[t.RoleBinding, ...]:
+    return tuple(
+        t.RoleBinding(
+            role=_text("roles.role", item.role, t.NAME_BYTES_MAX), party=_name("roles.party", item.party)
+        )
+        for item in items
+    )
+
+
+def _params(items: Iterable[pb.ParamBinding]) -> tuple[t.ParamBinding, ...]:
+    return tuple(
+        t.ParamBinding(
+            name=_text("params.name", item.name, t.NAME_BYTES_MAX),
+            value=_text("params.value", item.value, 4096),
+        )
+        for item in items
+    )
+
+
+def _assets(items: Iterable[pb.AssetBinding]) -> tuple[t.AssetBinding, ...]:
+    return tuple(
+        t.AssetBinding(
+            slot=_text("assets.slot", item.slot, t.NAME_BYTES_MAX), asset=_name("assets.asset", item.asset)
+        )
+        for item in items
+    )
+
+
+def _register_party(m: pb.RegisterParty) -> t.RegisterParty:
+    _count("register_party.keys", m.keys, 16, 1)
+    return t.RegisterParty(
+        name=_text("register_party.name", m.name, 128),
+        kind=_name("register_party.kind", m.kind),
+        keys=tuple(_key("register_party.keys", key) for key in m.keys),
+    )
+
+
+def _add_key(m: pb.AddKey) -> t.AddKey:
+    return t.AddKey(key=_key("add_key.key", m.key))
+
+
+def _revoke_key(m: pb.RevokeKey) -> t.RevokeKey:
+    return t.RevokeKey(public_key=PublicKey(_hash("revoke_key.public_key", m.public_key)))
+
+
+def _register_asset(m: pb.RegisterAsset) -> t.RegisterAsset:
+    _count("register_asset.content_hashes", m.content_hashes)
+    _count("register_asset.external_ids", m.external_ids)
+    return t.RegisterAsset(
+        asset=_name("register_asset.asset", m.asset),
+        kind=_name("register_asset.kind", m.kind),
+        title=_text("register_asset.title", m.title),
+        content_hashes=_hashes("register_asset.content_hashes", m.content_hashes),
+        external_ids=tuple(
+            t.ExternalId(
+                scheme=_name("register_asset.external_ids.scheme", item.scheme),
+                value=_text("register_asset.external_ids.value", item.value),
+            )
+            for item in m.external_ids
+        ),
+        evidence_hash=_optional_hash("register_asset.evidence_hash", m.evidence_hash),
+    )
+
+
+def _add_asset_version(m: pb.AddAssetVersion) -> t.AddAssetVersion:
+    _count("add_asset_version.content_hashes", m.content_hashes)
+    return t.AddAssetVersion(
+        asset=_name("add_asset_version.asset", m.asset),
+        content_hashes=_hashes("add_asset_version.content_hashes", m.content_hashes),
+        evidence_hash=_optional_hash("add_asset_version.evidence_hash", m.evidence_hash),
+    )
+
+
+def _register_claim(m: pb.RegisterClaim) -> t.RegisterClaim:
+    return t.RegisterClaim(
+        claim=_name("register_claim.claim", m.claim),
+        asset=_name("register_claim.asset", m.asset),
+        holder=_name("register_claim.holder", m.holder),
+        right=_text("register_claim.right", m.right, t.NAME_BYTES_MAX),
+        territory=_text("register_claim.territory", m.territory, t.NAME_BYTES_MAX),
+        share_ppm=m.share_ppm,
+        from_ms=m.from_ms,
+        until_ms=m.until_ms,
+    )
+
+
+def _link_lineage(m: pb.LinkLineage) -> t.LinkLineage:
+    return t.LinkLineage(
+        child=_name("link_lineage.child", m.child),
+        parent=_name("link_lineage.parent", m.parent),
+        relation=_name("link_lineage.relation", m.relation),
+        rate_e9=m.rate_e9,
+        evidence_hash=_optional_hash("link_lineage.evidence_hash", m.evidence_hash),
+    )
+
+
+def _set_payout_sheet(m: pb.SetPayoutSheet) -> t.SetPayoutSheet:
+    _count("set_payout_sheet.legs", m.legs, 512, 1)
+    return t.SetPayoutSheet(
+        asset=_name("set_payout_sheet.asset", m.asset),
+        legs=tuple(
+            t.PayoutLeg(party=_name("set_payout_sheet.legs.party", leg.party), share_ppm=leg.share_ppm)
+            for leg in m.legs
+        ),
+    )
+
+
+def _publish_template(m: pb.PublishTemplate) -> t.PublishTemplate:
+    if not 0 < len(m.source) <= t.SOURCE_BYTES_MAX or len(m.source.encode()) > t.SOURCE_BYTES_MAX:
+        raise MalformedTransaction(
+            "publish_template.source", f"is empty or longer than {t.SOURCE_BYTES_MAX} bytes"
+        )
+    return t.PublishTemplate(source=m.source)
+
+
+def _deprecate_template(m: pb.DeprecateTemplate) -> t.DeprecateTemplate:
+    return t.DeprecateTemplate(program_hash=_hash("deprecate_template.program_hash", m.program_hash))
+
+
+def _create_offer(m: pb.CreateOffer) -> t.CreateOffer:
+    _count("create_offer.roles", m.roles)
+    _count("create_offer.params", m.params)
+    _count("create_offer.assets", m.assets)
+    return t.CreateOffer(
+        offer=_name("create_offer.offer", m.offer),
+        program_hash=_hash("create_offer.program_hash", m.program_hash),
+        roles=_roles(m.roles),
+        params=_params(m.params),
+        assets=_assets(m.assets),
+        expires_ms=m.expires_ms,
+    )
+
+
+def _withdraw_offer(m: pb.WithdrawOffer) -> t.WithdrawOffer:
+    return t.WithdrawOffer(offer=_name("withdraw_offer.offer", m.offer))
+
+
+def _accept_offer(m: pb.AcceptOffer) -> t.AcceptOffer:
+    if len(m.assets) > 64:
+        _count("accept_offer.assets", m.assets, 64)
+    return t.AcceptOffer(
+        agreement=_name("accept_offer.agreement", m.agreement),
+        offer=_name("accept_offer.offer", m.offer),
+        assets=_assets(m.assets) if m.assets else (),
+        effective_ms=m.effective_ms,
+    )
+
+
+def _create_agreement(m: pb.CreateAgreement) -> t.CreateAgreement:
+    _count("create_agreement.roles", m.roles)
+    _count("create_agreement.params", m.params)
+    _count("create_agreement.assets", m.assets)
+    return t.CreateAgreement(
+        agreement=_name("create_agreement.agreement", m.agreement),
+        program_hash=_hash("create_agreement.program_hash", m.program_hash),
+        roles=_roles(m.roles),
+        params=_params(m.params),
+        assets=_assets(m.assets),
+        effective_ms=m.effective_ms,
+    )
+
+
+def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
+    rows = len(m.quantity)
+    if not 0 < rows <= t.REPORT_ROWS_MAX:
+        raise MalformedTransaction("report_usage", f"has {rows} rows, not 1 to {t.REPORT_ROWS_MAX}")
+    if len(m.agreement_index) != rows or len(m.offset_ms) != rows:
+        raise MalformedTransaction("report_usage", "has columns of different lengths")
+    _count("report_usage.agreements", m.agreements, t.REPORT_AGREEMENTS_MAX, 1)
+    return t.ReportUsage(
+        report=_name("report_usage.report", m.report),
+        fact=_text("report_usage.fact", m.fact, t.NAME_BYTES_MAX),
+        period_start_ms=m.period_start_ms,
+        agreements=tuple(_name("report_usage.agreements", item) for item in m.agreements),
+        agreement_index=m.agreement_index[:],
+        offset_ms=m.offset_ms[:],
+        quantity=m.quantity[:],
+    )
+
+
+def _close_period(m: pb.ClosePeriod) -> t.ClosePeriod:
+    return t.ClosePeriod(
+        agreement=_name("close_period.agreement", m.agreement),
+        period=_text("close_period.period", m.period, t.NAME_BYTES_MAX),
+        period_start_ms=m.period_start_ms,
+    )
+
+
+def _deposit(m: pb.Deposit) -> t.Deposit:
+    return t.Deposit(
+        to=_name("deposit.to", m.to),
+        amount=_money("deposit.amount", m.amount),
+        reference=_text("deposit.reference", m.reference, 64),
+    )
+
+
+def _withdraw(m: pb.Withdraw) -> t.Withdraw:
+    return t.Withdraw(
+        from_=_name("withdraw.from", getattr(m, "from")),
+        amount=_money("withdraw.amount", m.amount),
+        reference=_text("withdraw.reference", m.reference, 64),
+    )
+
+
+def _transfer(m: pb.Transfer) -> t.Transfer:
+    return t.Transfer(
+        to=_name("transfer.to", m.to),
+        amount=_money("transfer.amount", m.amount),
+        issuer=_optional_name("transfer.issuer", m.issuer),
+        reference=_text("transfer.reference", m.reference, 64),
+    )
+
+
+def _pay(m: pb.Pay) -> t.Pay:
+    return t.Pay(agreement=_name("pay.agreement", m.agreement), amount=_money("pay.amount", m.amount))
+
+
+_FROM_PROTO: Final[dict[str, Callable[[Any], t.Command]]] = {
+    "register_party": _register_party,
+    "add_key": _add_key,
+    "revoke_key": _revoke_key,
+    "register_asset": _register_asset,
+    "add_asset_version": _add_asset_version,
+    "register_claim": _register_claim,
+    "link_lineage": _link_lineage,
+    "set_payout_sheet": _set_payout_sheet,
+    "publish_template": _publish_template,
+    "deprecate_template": _deprecate_template,
+    "create_offer": _create_offer,
+    "withdraw_offer": _withdraw_offer,
+    "accept_offer": _accept_offer,
+    "create_agreement": _create_agreement,
+    "report_usage": _report_usage,
+    "close_period": _close_period,
+    "deposit": _deposit,
+    "withdraw": _withdraw,
+    "transfer": _transfer,
+    "pay": _pay,
+}
+
+
+def _command(message: pb.Command) -> t.Command:
+    kind = message.WhichOneof("command")
+    if kind is None:
+        raise MalformedTransaction("commands", "holds a command that says nothing")
+    return _FROM_PROTO[kind](getattr(message, kind))
+
+
+def refuse_unknown_fields(message: Any, what: str) -> None:
+    """Raise where `message` holds a field, at any depth, that this version does not know.
+
+    Discarding recurses in C and changes the size exactly when something was discarded.
+    """
+    before = message.ByteSize()
+    message.DiscardUnknownFields()
+    if message.ByteSize() != before:
+        raise MalformedTransaction(what, "holds a field that this version does not know")
+
+
+def decode_body(raw: bytes) -> t.TransactionBody:
+    """Read a transaction body; raise `MalformedTransaction` for anything that is none."""
+    if len(raw) > t.BODY_BYTES_MAX:
+        raise MalformedTransaction("body", f"has {len(raw)} bytes, more than {t.BODY_BYTES_MAX}")
+    try:
+        message = pb.TransactionBody.FromString(raw)
+    except DecodeError:
+        raise MalformedTransaction("body", "is no serialized TransactionBody") from None
+    refuse_unknown_fields(message, "body")
+    if len(message.id) != t.ID_BYTES:
+        raise MalformedTransaction("id", f"has {len(message.id)} bytes, not {t.ID_BYTES}")
+    if len(message.chain_id) != HASH_BYTES:
+        raise MalformedTransaction("chain_id", f"has {len(message.chain_id)} bytes, not {HASH_BYTES}")
+    commands = message.commands
+    if not 1 <= len(commands) <= t.COMMANDS_MAX:
+        raise MalformedTransaction("commands", f"has {len(commands)} items, not 1 to {t.COMMANDS_MAX}")
+    return t.TransactionBody(
+        chain_id=ChainId(message.chain_id),
+        id=message.id,
+        sender=_name("sender", message.sender),
+        valid_until_ms=message.valid_until_ms,
+        commands=tuple([_command(command) for command in commands]),
+    )
+
+
+def decode_transaction(raw: bytes) -> t.Transaction:
+    """Read a serialized SignedTransaction. Signatures are of the right form but not yet verified."""
+    try:
+        message = pb.SignedTransaction.FromString(raw)
+    except DecodeError:
+        raise MalformedTransaction("transaction", "is no serialized SignedTransaction") from None
+    signatures = message.signatures
+    if not 1 <= len(signatures) <= t.SIGNATURES_MAX:
+        raise MalformedTransaction("signatures", f"has {len(signatures)} items, not 1 to {t.SIGNATURES_MAX}")
+    refuse_unknown_fields(message, "transaction")
+    signed = []
+    for item in signatures:
+        if len(item.public_key) != PUBLIC_KEY_BYTES or len(item.signature) != SIGNATURE_BYTES:
+            raise MalformedTransaction("signatures", "holds a key or signature of the wrong length")
+        signed.append(
+            t.KeySignature(public_key=PublicKey(item.public_key), signature=Signature(item.signature))
+        )
+    if len(signed) > 1 and len({item.public_key for item in signed}) != len(signed):
+        raise MalformedTransaction("signatures", "names one key twice")
+    raw_body = message.body
+    return t.Transaction(
+        hash=t.transaction_hash(raw_body),
+        raw_body=raw_body,
+        body=decode_body(raw_body),
+        signatures=tuple(signed),
+    )
+
+
+def _fill(message: Any, value: Any) -> Any:
+    """Copy a frozen value into the message of the same field names."""
+    for name in value.__slots__:
+        item = getattr(value, name)
+        field = name.rstrip("_")
+        if isinstance(item, tuple | list) and item and hasattr(item[0], "__slots__"):
+            target = getattr(message, field)
+            for entry in item:
+                _fill(target.add(), entry)
+        elif hasattr(item, "__slots__"):
+            _fill(getattr(message, field), item)
+        elif isinstance(item, str | bytes | int):
+            if item:
+                setattr(message, field, item)
+        else:
+            getattr(message, field).extend(item)
+    return message
+
+
+_TO_PROTO: Final[dict[type[Any], str]] = {
+    getattr(t, "".join(part.title() for part in kind.split("_"))): kind for kind in _FROM_PROTO
+}
+
+
+def encode_body(body: t.TransactionBody) -> bytes:
+    """Serialize a body once; the bytes are then signed, sent and kept as they are."""
+    message = pb.TransactionBody(
+        chain_id=body.chain_id, id=body.id, sender=body.sender, valid_until_ms=body.valid_until_ms
+    )
+    for command in body.commands:
+        kind = _TO_PROTO[type(command)]
+        entry = message.commands.add()
+        target = getattr(entry, kind)
+        target.SetInParent()
+        _fill(target, command)
+    return message.SerializeToString(deterministic=True)
+
+
+def encode_transaction(raw_body: bytes, signatures: Iterable[t.KeySignature]) -> bytes:
+    """Serialize a signed transaction around the body's bytes."""
+    message = pb.SignedTransaction(body=raw_body)
+    for item in signatures:
+        message.signatures.add(public_key=item.public_key, signature=item.signature)
+    return message.SerializeToString(deterministic=True)
+
+
+__all__ = [
+    "MalformedTransaction",
+    "decode_body",
+    "decode_transaction",
+    "encode_body",
+    "encode_transaction",
+    "refuse_unknown_fields",
+]
