@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from licet.certificate import CertificateKind, ExecutedRoots, ValidatorSet
+from licet.certificate import FIRST_EPOCH, CertificateKind, ExecutedRoots, ValidatorSet
 from licet.types import ChainId, Epoch, Hash32, Height, TimestampMs, ValidatorIndex
 
 # --- time (µs on the monotonic clock) -------------------------------------------------
@@ -66,7 +66,7 @@ class ChainConfig:
     genesis_time_ms: TimestampMs
     genesis_roots: ExecutedRoots  # {0, initial state root, root of the empty log, 0}
     index: ValidatorIndex | None
-    epoch: Epoch = Epoch(0)
+    epoch: Epoch = FIRST_EPOCH
     manual_clock: bool = False  # dev genesis: C-3's upper bound on time is not checked
     anchor_lag: int = ANCHOR_LAG
     digests_per_block_max: int = DIGESTS_PER_BLOCK_MAX

@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from licet.certificate import ExecutedRoots, Header
+from licet.types import Hash32, Height, TimestampMs, ValidatorIndex, View
+
 from consensus.evidence import Evidence
 from consensus.messages import Message
 from consensus.trace import TraceEntry
 from consensus.types import Block, CommittedBlock
-from licet.certificate import ExecutedRoots, Header
-from licet.types import Hash32, Height, TimestampMs, ValidatorIndex, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.messages import Message
-from consensus.types import Verdict
 from licet.certificate import ExecutedRoots
 from licet.crypto import Verified
 from licet.types import Hash32, TimestampMs, ValidatorIndex, View
+
+from consensus.messages import Message
+from consensus.types import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

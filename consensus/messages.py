@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.types import Block
 from licet.certificate import Certificate, Vote
 from licet.types import Hash32, Height, View
+
+from consensus.types import Block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from licet.certificate import Vote
+from licet.types import TimestampMs, ValidatorIndex
+
 from consensus.effects import Effects
 from consensus.events import AnyEvent
 from consensus.evidence import Evidence
 from consensus.messages import Message
 from consensus.status import Status
 from consensus.types import Recovered
-from licet.certificate import Vote
-from licet.types import TimestampMs, ValidatorIndex
 
 
 class Ordering(Protocol):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from consensus.votelog import VoteLogState
 from licet.certificate import Certificate, ExecutedRoots, Header, payload_root
 from licet.encoding import Reader, Writer
 from licet.errors import Fault
 from licet.types import HASH_BYTES, Hash32, Height, TimestampMs, View
+
+from consensus.votelog import VoteLogState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

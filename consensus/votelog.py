@@ -24,11 +24,12 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Final
 
-from consensus.errors import SigningRecordDamaged, SigningRecordMissing
 from licet.certificate import Certificate, Vote, VoteKind
 from licet.encoding import Reader, Writer
 from licet.errors import Fault, InvalidEncoding
 from licet.types import HASH_BYTES, PUBLIC_KEY_BYTES, ChainId, PublicKey, View
+
+from consensus.errors import SigningRecordDamaged, SigningRecordMissing
 
 FORMAT: Final = 1
 MAGIC: Final = b"LVR1"

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 
 from licet.crypto import SigningKey, signature_valid
@@ -41,6 +42,7 @@ from licet.types import (
 )
 
 HEADER_VERSION: Final = 1
+FIRST_EPOCH: Final = Epoch(0)
 VALIDATORS_MAX: Final = 1024  # a bitmap of 128 bytes; indices fit u16
 PROOF_HEADERS_MAX: Final = 1024  # longest header chain a proof may carry
 
@@ -452,7 +454,7 @@ def check_finality(
     *,
     chain_id: ChainId,
     scheme: CertificateKind = CertificateKind.SIMPLEX,
-    epoch: Epoch = Epoch(0),
+    epoch: Epoch = FIRST_EPOCH,
 ) -> None:
     """Raise `InvalidProof` unless `headers[0]` is final (C-6).
 
@@ -482,7 +484,7 @@ def check_finality(
 
 def check_linked(headers: Sequence[Header]) -> None:
     """Raise `InvalidProof` unless each header is the parent of the next."""
-    for parent, child in zip(headers, headers[1:], strict=False):
+    for parent, child in pairwise(headers):
         linked = child.parent_id == parent.id and child.parent_view == parent.view
         if not linked or child.height != parent.height + 1 or child.view <= parent.view:
             raise InvalidProof(
@@ -494,6 +496,7 @@ def check_linked(headers: Sequence[Header]) -> None:
 
 
 __all__ = [
+    "FIRST_EPOCH",
     "HEADER_VERSION",
     "PROOF_HEADERS_MAX",
     "VALIDATORS_MAX",
