@@ -40,6 +40,19 @@ class DataFolderInUse(StorageError):
         )
 
 
+class DataFolderUnusable(StorageError):
+    """The data folder cannot be created, opened or written."""
+
+    def __init__(self, folder: str, why: str) -> None:
+        super().__init__(
+            "DATA_FOLDER_UNUSABLE",
+            f"The data folder {folder} cannot be used: {why}.",
+            fault=Fault.OPERATOR,
+            remedy="Check its permissions and the free space, or name another folder.",
+            facts={"folder": folder, "why": why},
+        )
+
+
 class WrongChain(StorageError):
     """The data folder belongs to another network."""
 

@@ -1,0 +1,199 @@
+"""The storage port on LevelDB, one synced write batch per block.
+
+A cache of state values, bounded by configuration, keeps hot state in memory;
+state larger than memory works, only slower. The dead-handle rule: after a
+failed write LevelDB would go on acknowledging synced writes and lose them at
+the next open, so the first failure ends the handle. A synced commit notes its
+height in the data folder before it is acknowledged; the next open compares.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final
+
+import plyvel
+from licet.types import ChainId, Height
+
+from node.storage.errors import AcknowledgedLost, DataFolderUnusable, StorageDamaged
+from node.storage.folder import DataFolder
+from node.storage.port import WriteBatch
+from node.storage.rows import RecordStore, Row
+from node.storage.schema import LEDGER_FOLDER, Kind, prefix_end
+
+_MIB: Final = 1 << 20
+# What one cached value costs beside its bytes: two objects and the entry (measured on CPython 3.11).
+_ENTRY_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelDBOptions:
+    """Memory that the store may use, and how it opens."""
+
+    cache_values_bytes: int = 64 * _MIB  # hot state values as Python objects
+    cache_blocks_bytes: int = 32 * _MIB  # LevelDB's own cache of table blocks
+    write_buffer_bytes: int = 32 * _MIB
+    open_files_max: int = 256
+    accept_loss: bool = False  # go on although the disk lost acknowledged heights
+
+
+class ValueCache:
+    """State values (and known absences), least recently used out first, bounded in bytes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._values: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._lock = Lock()  # a commit may run in a thread beside the reads
+
+    def lookup(self, key: bytes) -> tuple[bool, bytes | None]:
+        """Whether the key is known, and its value."""
+        with self._lock:
+            try:
+                value = self._values[key]
+            except KeyError:
+                return False, None
+            self._values.move_to_end(key)
+            return True, value
+
+    def store(self, key: bytes, value: bytes | None) -> None:
+        """Remember a value, or that there is none."""
+        values = self._values
+        with self._lock:
+            if key in values:
+                self._bytes -= self._cost(key, values[key])
+                values.move_to_end(key)
+            values[key] = value
+            self._bytes += self._cost(key, value)
+            while self._bytes > self._bytes_max:
+                old_key, old_value = values.popitem(last=False)
+                self._bytes -= self._cost(old_key, old_value)
+
+    @staticmethod
+    def _cost(key: bytes, value: bytes | None) -> int:
+        return _ENTRY_BYTES + len(key) + (len(value) if value is not None else 0)
+
+    @property
+    def bytes_used(self) -> int:
+        """The estimate that the bound is held to."""
+        return self._bytes
+
+
+class LevelDBStorage(RecordStore):
+    """Rows in LevelDB, inside a data folder that the caller holds."""
+
+    def __init__(
+        self, folder: DataFolder, *, chain_id: ChainId, options: LevelDBOptions | None = None
+    ) -> None:
+        super().__init__(chain_id)
+        self._what = f"the ledger in {folder.path}"
+        self._folder = folder
+        self._options = options or LevelDBOptions()
+        self._cache = ValueCache(self._options.cache_values_bytes)
+        self._generation = 0  # odd while a commit runs
+        self._db: Any = self._open()
+        try:
+            self._begin()
+            self._compare_acknowledged()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self) -> Any:
+        options = self._options
+        try:
+            return plyvel.DB(
+                str(self._folder.path / LEDGER_FOLDER),
+                create_if_missing=True,
+                paranoid_checks=True,
+                write_buffer_size=options.write_buffer_bytes,
+                max_open_files=options.open_files_max,
+                lru_cache_size=options.cache_blocks_bytes,
+                bloom_filter_bits=10,
+            )
+        except plyvel.CorruptionError as error:
+            raise StorageDamaged(self._what, str(error)) from error
+        except (plyvel.Error, OSError) as error:
+            raise DataFolderUnusable(str(self._folder.path), str(error)) from error
+
+    def _compare_acknowledged(self) -> None:
+        acknowledged = self._folder.acknowledged()
+        found = -1 if self._height is None else self._height
+        if acknowledged is None or found >= acknowledged:
+            return
+        if not self._options.accept_loss:
+            raise AcknowledgedLost(acknowledged=acknowledged, found=found)
+
+    def get(self, key: bytes) -> bytes | None:
+        self._check_alive()
+        known, value = self._cache.lookup(key)
+        if known:
+            return value
+        generation = self._generation
+        value = self._read(Kind.STATE, key)
+        # A commit in another thread may have replaced what was just read: then do not keep it.
+        if generation == self._generation and not generation & 1:
+            self._cache.store(key, value)
+        return value
+
+    def commit(self, batch: WriteBatch, *, synced: bool = True) -> None:
+        self._generation += 1
+        try:
+            super().commit(batch, synced=synced)
+            for key, value in batch.values.items():
+                self._cache.store(key, value)
+            if synced:
+                self._acknowledge(batch.height)
+        finally:
+            self._generation += 1
+
+    def _acknowledge(self, height: Height) -> None:
+        try:
+            self._folder.acknowledge(height)
+        except OSError as error:
+            raise self._die(str(error)) from error
+
+    def _read(self, kind: Kind, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._db.get(kind.value + key)
+        except plyvel.Error as error:
+            self._die(str(error))
+            raise StorageDamaged(self._what, str(error)) from error
+        return value
+
+    def _range(
+        self, kind: Kind, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        prefix = kind.value
+        end = prefix_end(prefix) if stop is None else prefix + stop
+        rows = self._db.iterator(start=prefix + start, stop=end, reverse=reverse)
+        try:
+            for key, value in rows:
+                yield key[1:], value
+        except plyvel.Error as error:
+            self._die(str(error))
+            raise StorageDamaged(self._what, str(error)) from error
+        finally:
+            rows.close()
+
+    def _write(self, rows: list[Row], synced: bool) -> None:
+        try:
+            with self._db.write_batch(sync=synced) as write:
+                put, delete = write.put, write.delete
+                for kind, key, value in rows:
+                    if value is None:
+                        delete(kind.value + key)
+                    else:
+                        put(kind.value + key, value)
+        except plyvel.Error as error:
+            raise OSError(str(error)) from error
+
+    def _stored_bytes(self, kind: Kind) -> int:
+        size: int = self._db.approximate_size(kind.value, prefix_end(kind.value))
+        return size
+
+    def close(self) -> None:
+        self._db.close()
