@@ -1,0 +1,21 @@
+"""What users of the SDK may rely on. Adding a name is a decision, removing one a breaking change."""
+
+from __future__ import annotations
+
+import licet
+
+PUBLIC = ["Client", "Fault", "LicetError", "SigningKey", "SyncClient"]
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(licet._LAZY) == PUBLIC
+    assert set(PUBLIC) <= set(dir(licet))
+
+
+def test_every_public_name_loads() -> None:
+    for name in PUBLIC:
+        assert getattr(licet, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(licet, "Klient")
