@@ -79,19 +79,25 @@ class _GuardedFile:
         self._guard(lambda: self._swap(parts))
 
     def _swap(self, parts: Iterable[bytes]) -> None:
-        temporary = self._name + NEW_SUFFIX
-        self._files.remove(temporary)
-        file = self._files.create(temporary)
-        try:
-            for part in parts:
-                file.append(part)
-            file.sync()
-            self._files.replace(temporary, self._name)
-        except OSError:
-            file.close()
-            raise
+        file = _write_whole(self._files, self._name, parts)
         self._file.close()
         self._file = file
+
+
+def _write_whole(files: Files, name: str, parts: Iterable[bytes]) -> AppendFile:
+    """Put a file with this content under the name, durably; a crash leaves the old one or the new one."""
+    temporary = name + NEW_SUFFIX
+    files.remove(temporary)
+    file = files.create(temporary)
+    try:
+        for part in parts:
+            file.append(part)
+        file.sync()
+        files.replace(temporary, name)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 class VotesFile(_GuardedFile):
@@ -103,9 +109,10 @@ class VotesFile(_GuardedFile):
         if files.exists(name):
             raise StorageDamaged(f"the file {name}", "it exists already, and is never begun afresh")
         # Written aside and renamed, so that a crash never leaves a file without its first record.
-        votes = cls(files, name, _Nothing())
-        votes._replace_with((content,))
-        return votes
+        try:
+            return cls(files, name, _write_whole(files, name, (content,)))
+        except OSError as error:
+            raise StorageDead(f"the file {name}", str(error)) from error
 
     @classmethod
     def open(cls, files: Files, *, name: str = VOTES_FILE) -> VotesFile:
@@ -280,25 +287,3 @@ class PayloadFile(_GuardedFile):
 def _frame(kind: PayloadKind, record: Hash32, body: bytes) -> bytes:
     head = _HEAD.pack(len(body), kind, record, zlib.crc32(body))
     return head + _CRC.pack(zlib.crc32(head)) + body
-
-
-class _Nothing:
-    """The file that a `VotesFile` has before its first content: none."""
-
-    def size(self) -> int:
-        return 0
-
-    def append(self, data: bytes) -> None:
-        raise AssertionError("there is no file yet")
-
-    def sync(self) -> None:
-        raise AssertionError("there is no file yet")
-
-    def read(self, offset: int, length: int) -> bytes:
-        raise AssertionError("there is no file yet")
-
-    def truncate(self, size: int) -> None:
-        raise AssertionError("there is no file yet")
-
-    def close(self) -> None:
-        return None
