@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from licet.errors import Fault, LicetError
+
 from licensing_vm.program.limits import ANCESTORS_MAX, LINEAGE_DEPTH, RATE_ONE, WEIGHT_ONE
 from licensing_vm.program.model import Ancestors, LineageCount, LineageMode
 

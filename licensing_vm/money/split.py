@@ -19,6 +19,7 @@ from math import gcd
 from typing import NamedTuple, final
 
 from licet.errors import Fault, LicetError
+
 from licensing_vm.program.limits import LEGS_MAX
 
 # One split up to this many legs runs as straight-line Python, compiled once per shape of tree.

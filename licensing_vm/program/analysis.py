@@ -1,0 +1,252 @@
+"""Bounds of every value in a clause, proved before it runs.
+
+A register is described as a polynomial over the clause's inputs (parameters,
+facts, results of rates) plus an interval for what rounding may have moved. A
+polynomial that is linear in each variable takes its extremes at the corners of
+the box of bounds, so `fee - 10 % of fee` is known not to be negative, where
+plain intervals would refuse it. Where there are too many corners, plain
+intervals are used, which are wider, never narrower. Exact rationals only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Final, NamedTuple
+
+from licensing_vm.program.limits import PPM, SPAN_TOTAL_FACTOR
+from licensing_vm.program.model import NONE, Clause, Kind, Op, Program, Rate, Rounding, Tier, Trigger
+
+_CORNER_VARIABLES_MAX: Final = 8
+_TERMS_MAX: Final = 256
+
+# A variable: an operation that reads an input, and the input's index.
+Variable = tuple[Op, int]
+# Sorted variables with repetition -> coefficient. The empty monomial is the constant.
+Terms = Mapping[tuple[Variable, ...], Fraction]
+
+
+class Bounds(NamedTuple):
+    low: Fraction
+    high: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What is known of a register: value = terms + something within `error`; a multiple of 1/den."""
+
+    terms: Terms
+    error: Bounds
+    den: int
+
+
+_ZERO: Final = Bounds(Fraction(0), Fraction(0))
+
+
+class TooComplex(Exception):
+    """A clause whose value has more terms than are worth analysing."""
+
+
+def rate_bounds(program: Program, rate: Rate, *, once: bool) -> Bounds:
+    """What one evaluation of a rate can give, in grains: 0 .. the most.
+
+    `once` says that the whole span is rated in one go, so that nothing came before.
+    """
+    now = program.facts[rate.fact].high
+    dearest = max(_price_bounds(program, tier).high for tier in rate.tiers)
+    total = now if once or rate.marginal else now * SPAN_TOTAL_FACTOR
+    return Bounds(Fraction(0), Fraction(dearest * total + 1))
+
+
+def _price_bounds(program: Program, tier: Tier) -> Bounds:
+    if tier.param == NONE:
+        return Bounds(Fraction(tier.num, tier.den), Fraction(tier.num, tier.den))
+    return _param_bounds(program, tier.param)
+
+
+def _param_bounds(program: Program, at: int) -> Bounds:
+    param = program.params[at]
+    assert isinstance(param.low, int)
+    assert isinstance(param.high, int)
+    den = PPM if param.type.kind is Kind.PERCENT else 1
+    return Bounds(Fraction(param.low, den), Fraction(param.high, den))
+
+
+def falls_at(program: Program, rate: Rate) -> int | None:
+    """The index of the first tier of a slab rate whose beginning owes less than the end of the one before."""
+    if rate.marginal:
+        return None
+    for at, (tier, following) in enumerate(zip(rate.tiers, rate.tiers[1:], strict=False)):
+        assert tier.up_to is not None
+        at_threshold = _price_bounds(program, tier).high * tier.up_to
+        if _price_bounds(program, following).low * (tier.up_to + 1) < at_threshold:
+            return at + 1
+    return None
+
+
+class Analysis:
+    """The shapes of a clause's registers, filled in text order by `step`."""
+
+    def __init__(self, program: Program, trigger: Trigger, subject: int) -> None:
+        self._program = program
+        self._trigger = trigger
+        self._subject = subject
+        self.shapes: dict[int, Shape] = {}
+
+    @classmethod
+    def of(cls, program: Program, clause: Clause) -> Analysis:
+        analysis = cls(program, clause.trigger, clause.subject)
+        for op, out, args in clause.code:
+            if out != NONE:
+                analysis.step(op, out, args)
+        return analysis
+
+    def step(self, op: Op, out: int, args: tuple[int, ...]) -> Shape:
+        """Describe register `out`. Raises `TooComplex`."""
+        shape = self._shape(op, args)
+        if len(shape.terms) > _TERMS_MAX:
+            raise TooComplex
+        self.shapes[out] = shape
+        return shape
+
+    def _shape(self, op: Op, args: tuple[int, ...]) -> Shape:
+        program = self._program
+        match op:
+            case Op.CONST:
+                constant = program.constants[args[0]]
+                return _constant(Fraction(constant.num, constant.den), constant.den)
+            case Op.PARAM:
+                bounds = _param_bounds(program, args[0])
+                den = PPM if program.params[args[0]].type.kind is Kind.PERCENT else 1
+                if bounds.low == bounds.high:
+                    return _constant(bounds.low, den)
+                return Shape(terms={((op, args[0]),): Fraction(1)}, error=_ZERO, den=den)
+            case Op.FACT | Op.RATE:
+                return Shape(terms={((op, args[0]),): Fraction(1)}, error=_ZERO, den=1)
+            case Op.ADD | Op.SUB:
+                return self._sum(self.shapes[args[0]], self.shapes[args[1]], 1 if op is Op.ADD else -1)
+            case Op.MUL:
+                return self._product(self.shapes[args[0]], self.shapes[args[1]])
+            case Op.ROUND:
+                return _rounded(self.shapes[args[0]], program.rounding)
+            case _:
+                raise AssertionError(op)
+
+    def _sum(self, a: Shape, b: Shape, sign: int) -> Shape:
+        terms = dict(a.terms)
+        for monomial, coefficient in b.terms.items():
+            terms[monomial] = terms.get(monomial, Fraction(0)) + sign * coefficient
+        low, high = (b.error.low, b.error.high) if sign > 0 else (-b.error.high, -b.error.low)
+        den = a.den * b.den // _gcd(a.den, b.den)
+        return Shape(
+            terms={k: v for k, v in terms.items() if v},
+            error=Bounds(a.error.low + low, a.error.high + high),
+            den=den,
+        )
+
+    def _product(self, a: Shape, b: Shape) -> Shape:
+        terms: dict[tuple[Variable, ...], Fraction] = {}
+        for left, x in a.terms.items():
+            for right, y in b.terms.items():
+                monomial = tuple(sorted(left + right))
+                terms[monomial] = terms.get(monomial, Fraction(0)) + x * y
+        # (A + e)(B + f) = AB + Af + Be + ef
+        error = _ZERO
+        for one, other in ((self._exact(a), b.error), (self._exact(b), a.error), (a.error, b.error)):
+            span = _times(one, other)
+            error = Bounds(error.low + span.low, error.high + span.high)
+        return Shape(terms={k: v for k, v in terms.items() if v}, error=error, den=a.den * b.den)
+
+    def _box(self, variable: Variable) -> Bounds:
+        op, at = variable
+        if op is Op.PARAM:
+            return _param_bounds(self._program, at)
+        if op is Op.FACT:
+            return Bounds(Fraction(0), Fraction(self._program.facts[at].high))
+        rate = self._program.rates[at]
+        once = self._trigger is Trigger.CLOSE and rate.over == self._subject
+        return rate_bounds(self._program, rate, once=once)
+
+    def _exact(self, shape: Shape) -> Bounds:
+        """The range of the terms alone."""
+        variables = sorted({v for monomial in shape.terms for v in monomial})
+        linear = all(len(set(monomial)) == len(monomial) for monomial in shape.terms)
+        if linear and len(variables) <= _CORNER_VARIABLES_MAX:
+            values = [
+                _evaluate(shape.terms, dict(zip(variables, corner, strict=True)))
+                for corner in product(*(self._box(v) for v in variables))
+            ]
+            return Bounds(min(values), max(values))
+        low = high = Fraction(0)
+        for monomial, coefficient in shape.terms.items():
+            span = Bounds(coefficient, coefficient)
+            for variable in monomial:
+                span = _times(span, self._box(variable))
+            low, high = low + span.low, high + span.high
+        return Bounds(low, high)
+
+    def bounds(self, register: int) -> Bounds:
+        """The range of a register, tightened to whole multiples of its grain."""
+        shape = self.shapes[register]
+        exact = self._exact(shape)
+        low, high = exact.low + shape.error.low, exact.high + shape.error.high
+        return Bounds(
+            Fraction(-(-low.numerator * shape.den // low.denominator), shape.den),
+            Fraction(high.numerator * shape.den // high.denominator, shape.den),
+        )
+
+    def falls_with(self, register: int) -> Variable | None:
+        """The fact or rate whose growth lowers this register somewhere, if there is one (its slope is
+        linear in every other input, so its least is at a corner)."""
+        shape = self.shapes[register]
+        usage = sorted({v for monomial in shape.terms for v in monomial if v[0] is not Op.PARAM})
+        for variable in usage:
+            slope: dict[tuple[Variable, ...], Fraction] = {}
+            for monomial, coefficient in shape.terms.items():
+                times = monomial.count(variable)
+                if times:
+                    rest = list(monomial)
+                    rest.remove(variable)
+                    key = tuple(rest)
+                    slope[key] = slope.get(key, Fraction(0)) + coefficient * times
+            if self._exact(Shape(terms=slope, error=_ZERO, den=1)).low < 0:
+                return variable
+        return None
+
+
+def _constant(value: Fraction, den: int) -> Shape:
+    return Shape(terms={(): value} if value else {}, error=_ZERO, den=den)
+
+
+def _rounded(of: Shape, rule: Rounding) -> Shape:
+    if of.den == 1:
+        return of
+    most = Fraction(of.den - 1, of.den)
+    if rule in (Rounding.HALF_EVEN, Rounding.HALF_UP, Rounding.HALF_DOWN):
+        moved = Bounds(Fraction(-1, 2), Fraction(1, 2))
+    else:  # up and down turn round at zero
+        moved = Bounds(-most, most)
+    return Shape(terms=of.terms, error=Bounds(of.error.low + moved.low, of.error.high + moved.high), den=1)
+
+
+def _times(a: Bounds, b: Bounds) -> Bounds:
+    corners = [x * y for x in a for y in b]
+    return Bounds(min(corners), max(corners))
+
+
+def _evaluate(terms: Terms, values: Mapping[Variable, Fraction]) -> Fraction:
+    total = Fraction(0)
+    for monomial, coefficient in terms.items():
+        term = coefficient
+        for variable in monomial:
+            term *= values[variable]
+        total += term
+    return total
+
+
+def _gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
