@@ -1,0 +1,227 @@
+"""`make bench`: measure, print the summary block, write `build/bench/summary.json`.
+
+Stages, each on the same running network: the mix (one third each of purchase, payment and one-row
+report), complete sales, the same on one hot account, rows in reports of 1,000, latency idle and at half
+the measured peak, one node killed. Every stage signs just before it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from tests.bench import world as w
+from tests.bench.ceiling import verify_ceiling
+from tests.bench.load import CHANNEL_OPTIONS, Outcome, closed_loop, open_loop
+from tests.bench.network import ROOT, Network
+from tests.bench.signing import Actor, sign_many
+
+OUT = ROOT / "build" / "bench"
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "memory_gib": round(pages * size / 2**30, 1),
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "commit": commit,
+    }
+
+
+class Bench:
+    """One run over one network."""
+
+    def __init__(self, network: Network, options: argparse.Namespace) -> None:
+        self.network = network
+        self.options = options
+        self.chain_id = bytes.fromhex(network.facts["chain_id"])
+        issuer = network.facts["parties"]["issuer"]
+        self.issuer = Actor(party=issuer["party"], seed=bytes.fromhex(issuer["seed"]))
+        self.actors = w.buyers()
+        self.summary: dict[str, Any] = {}
+        self.transactions = 0
+
+    async def prepare(self) -> None:
+        self.channel = grpc.aio.insecure_channel(self.network.targets[0], options=CHANNEL_OPTIONS)
+        self.setup = w.Setup(self.channel, self.chain_id, self.issuer)
+        await self.setup.run()
+
+    async def sign(self, recipe: Any, count: int, tag: str) -> list[bytes]:
+        envelope = await self.setup.envelope()
+        begin = time.monotonic()
+        now_ms = int(time.time() * 1000)
+        context = w.World(actors=self.actors, tag=tag, month_ms=w.month_start_ms(now_ms))
+        raws = await asyncio.to_thread(sign_many, recipe, context, envelope, self.actors, count)
+        self.sign_us = (time.monotonic() - begin) / count * 1e6
+        return raws
+
+    async def peak(self, name: str, recipe: Any, guess: int, seconds: float, batch: int) -> Outcome:
+        """Saturate for `seconds`; `guess` transactions a second are signed beforehand."""
+        raws = await self.sign(recipe, int(guess * seconds), name)
+        before_cpu, before_stages = self.network.cpu_s(), self.network.stages()
+        outcome = await closed_loop(
+            self.network.targets,
+            raws,
+            batch=batch,
+            in_flight=self.options.in_flight,
+            seconds=seconds,
+        )
+        self.transactions += outcome.committed
+        used = self.network.cpu_s() - before_cpu
+        stages = {
+            stage: seconds_used - before_stages.get(stage, 0.0)
+            for stage, seconds_used in self.network.stages().items()
+        }
+        if name == "mix" and outcome.committed:
+            per = 1e6 / outcome.committed
+            self.summary["cpu_us_per_tx"] = {k: round(v * per, 1) for k, v in sorted(stages.items())}
+            self.summary["cpu_us_per_tx_all"] = round(used * per, 1)
+            self.summary["bytes_sent_per_tx"] = round(sum(map(len, raws)) / len(raws), 1)
+        _report(name, outcome)
+        return outcome
+
+    async def run(self) -> dict[str, Any]:
+        options, summary = self.options, self.summary
+        await self.prepare()
+        sample = await self.sign(w.mix, 5_000, "ceiling")
+        summary["verify_ceiling_tx_per_s"] = round(
+            await asyncio.to_thread(verify_ceiling, sample, seconds=options.ceiling_s), 1
+        )
+        _line(f"verify-only ceiling      {summary['verify_ceiling_tx_per_s']:,.0f} tx/s")
+        disk_before = self.network.disk_bytes()
+        mix = await self.peak("mix", w.mix, options.guess, options.mix_s, options.batch)
+        summary["tx_per_s"] = round(mix.rate(), 1)
+        summary["ceiling_share"] = round(summary["tx_per_s"] / summary["verify_ceiling_tx_per_s"], 3)
+        summary["peak_latency_ms"] = {
+            name: round(mix.percentile_ms(share), 1)
+            for name, share in (("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999))
+        }
+        summary["bytes_per_tx"] = round(
+            (self.network.disk_bytes() - disk_before) / max(1, mix.committed) / len(self.network.nodes), 1
+        )
+        for name, recipe in (("sales", w.sale), ("sales_hot", w.sale_hot)):
+            outcome = await self.peak(name, recipe, options.guess, options.stage_s, options.batch)
+            summary[f"{name}_per_s"] = round(outcome.rate(), 1)
+        rows = await self.peak("rows", w.usage_thousand, options.guess_reports, options.stage_s, 2)
+        summary["rows_per_s"] = round(rows.rate() * 1000)
+        await self.latency(summary["tx_per_s"])
+        summary["rss_mib"] = round(self.network.rss_mib(), 1)
+        await self.one_killed(summary["tx_per_s"])
+        summary["signing_us_per_tx"] = round(self.sign_us, 1)
+        summary["tx_per_s_signing_included"] = round(
+            1 / (1 / max(1.0, summary["tx_per_s"]) + self.sign_us / 1e6), 1
+        )
+        await self.channel.close()
+        return summary
+
+    async def latency(self, peak: float) -> None:
+        await asyncio.sleep(2)
+        raws = await self.sign(w.payment, int(5 * self.options.idle_s), "idle")
+        idle = await open_loop(self.network.targets, raws, per_second=5)
+        rate, batch = peak / 2, 10
+        raws = await self.sign(w.mix, int(rate * self.options.stage_s) // batch * batch, "half")
+        half = await open_loop(self.network.targets, raws, per_second=rate, batch=batch)
+        self.summary["latency_ms"] = {
+            name: {"p50": round(run.percentile_ms(0.5), 1), "p99": round(run.percentile_ms(0.99), 1)}
+            for name, run in (("idle", idle), ("half", half))
+        }
+        _report("idle, 5 a second", idle)
+        _report("half of the peak", half)
+
+    async def one_killed(self, peak: float) -> None:
+        """Load at 40 % of the peak on the three that stay; the fourth is killed after five seconds."""
+        rate, batch, seconds = peak * 0.4, 10, self.options.stage_s + 10
+        raws = await self.sign(w.mix, int(rate * seconds) // batch * batch, "killed")
+        started = asyncio.Event()
+        load = asyncio.create_task(
+            open_loop(self.network.targets[:3], raws, per_second=rate, batch=batch, on_start=started)
+        )
+        await started.wait()
+        await asyncio.sleep(5)
+        killed_at = time.monotonic()
+        self.network.kill(3)
+        outcome = await load
+        gaps = outcome.gaps_s(after=killed_at)
+        self.summary["gap_s_one_killed"] = round(gaps[0], 3)
+        self.summary["gaps_s_one_killed_next"] = [round(gap, 3) for gap in gaps[1:4]]
+        _report("one of four killed", outcome)
+
+
+def _line(text: str) -> None:
+    print(text, flush=True)
+
+
+def _report(name: str, outcome: Outcome) -> None:
+    refused = f", refused {outcome.refused}" if outcome.refused else ""
+    lost = f", lost {outcome.lost}" if outcome.lost else ""
+    _line(
+        f"{name:<24} {outcome.rate():>9,.0f} /s   p50 {outcome.percentile_ms(0.5):7.1f}"
+        f"  p99 {outcome.percentile_ms(0.99):8.1f} ms   {outcome.committed:,} committed{refused}{lost}"
+    )
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--mix-s", type=float, default=60.0, help="seconds of the sustained mix")
+    parser.add_argument("--stage-s", type=float, default=20.0, help="seconds of each other stage")
+    parser.add_argument("--idle-s", type=float, default=30.0, help="seconds of the idle latency stage")
+    parser.add_argument("--ceiling-s", type=float, default=10.0, help="seconds of the verify-only ceiling")
+    parser.add_argument("--guess", type=int, default=6_000, help="transactions signed per second of a stage")
+    parser.add_argument("--guess-reports", type=int, default=1_500, help="reports signed per second")
+    parser.add_argument("--batch", type=int, default=100, help="transactions per message")
+    parser.add_argument("--in-flight", type=int, default=8, help="messages under way on each node")
+    parser.add_argument("--nodes", type=int, default=4)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    options = _arguments(argv)
+    shutil.rmtree(OUT, ignore_errors=True)
+    begin = time.monotonic()
+    network = Network(OUT / "network", nodes=options.nodes)
+    try:
+        summary = asyncio.run(Bench(network, options).run())
+    finally:
+        network.close()
+    summary = {
+        "nodes": options.nodes,
+        **summary,
+        "mix": "one third each: license purchase, payment, usage report of one row",
+        "load": "signed beforehand, load generator on the same machine",
+        "machine": machine(),
+        "options": vars(options),
+        "wall_s": round(time.monotonic() - begin, 1),
+    }
+    (OUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    _line(json.dumps(summary, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
