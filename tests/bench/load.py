@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import grpc
 from licet.v1 import ledger_pb2 as pb
@@ -58,7 +59,7 @@ class Outcome:
     def gaps_s(self, *, after: float) -> list[float]:
         """Times between neighbouring commits after `after`, longest first."""
         times = [after, *(at for at, _ in self.committed_at if at > after)]
-        return sorted((b - a for a, b in zip(times, times[1:], strict=False)), reverse=True)
+        return sorted((b - a for a, b in pairwise(times)), reverse=True)
 
 
 class _Lane:

@@ -77,7 +77,7 @@ def _sign_range(
 def sign_many(
     recipe: Recipe, context: Any, envelope: Envelope, actors: Sequence[Actor], count: int, *, first: int = 0
 ) -> list[bytes]:
-    """`count` transactions, number `first` on. `recipe(context, number)` gives the sender's index and the command.
+    """`count` transactions, number `first` on. `recipe(context, number)` gives sender's index and command.
 
     The recipe is a module's function, because it is run in other processes.
     """
