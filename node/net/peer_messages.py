@@ -1,0 +1,68 @@
+"""What nodes say to each other, as frozen values; `node.net.frames` gives the protobuf.
+
+Consensus messages travel as the bytes of `consensus.codec` and payload batches
+as the bytes of `node.batches`: the transport never looks inside either. Nothing
+here is trusted: the driver decodes, checks and verifies before the core sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from licet.types import Hash32, TimestampMs
+
+# C-16: what one message may carry; the transport refuses more and blames the peer.
+MESSAGE_BYTES_MAX: Final = 8 << 20
+DIGESTS_MAX: Final = 1024
+BATCHES_BYTES_MAX: Final = 8 << 20
+FRAME_BYTES_MAX: Final = 16 << 20
+FRAME_MESSAGES_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsensusMessage:
+    """One consensus message in the bytes of `consensus.codec`."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """Payload batches, each in its canonical bytes: gossip ahead of ordering, or an answer."""
+
+    batches: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRequest:
+    """Send me these batches (C-14)."""
+
+    digests: tuple[Hash32, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchesMissing:
+    """You asked for these and this node does not hold them: ask another."""
+
+    digests: tuple[Hash32, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOffer:
+    """This node holds these batches, and no block orders them yet: ask for what you lack (C-9)."""
+
+    digests: tuple[Hash32, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockMoved:
+    """Development networks with a manual clock only: the virtual clock was set to this time."""
+
+    now_ms: TimestampMs
+
+
+PeerMessage = ConsensusMessage | Batches | BatchRequest | BatchesMissing | BatchOffer | ClockMoved
+
+assert BATCHES_BYTES_MAX <= FRAME_BYTES_MAX
+assert MESSAGE_BYTES_MAX <= FRAME_BYTES_MAX
