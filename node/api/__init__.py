@@ -1,0 +1,1 @@
+"""What clients and operators reach: the gRPC services, their mapping, quotas and errors."""

@@ -1,0 +1,1 @@
+"""A whole network on one machine, for development, tests and the demo."""
