@@ -16,7 +16,7 @@ SEEDS ?= 1000
 FIRST ?= 0
 
 .PHONY: help setup setup-runtime demo test test-fast check format lint types imports fmt bench sim \
-        proto proto-check proto-out lock docker-test clean
+        proto proto-check proto-out lock docker-engine docker-image docker-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,9 +88,20 @@ lock: setup ## compile requirements/*.txt from pyproject.toml (UPGRADE=1 takes t
 	@$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(LOCK) --group pyproject.toml:protoc -o requirements/protoc.txt
 
-docker-test: setup-runtime ## build the image, run four containers, buy, kill, return (needs a Docker engine)
+# Docker is asked first: without an engine nothing is downloaded.
+docker-engine:
 	@docker info >/dev/null 2>&1 \
-	  || { echo "docker-test: no Docker engine answers here; install and start one, then run this again." >&2; exit 2; }
+	  || { echo "docker: no Docker engine answers here; install and start one, then run this again." >&2; exit 2; }
+
+docker-image: docker-engine setup-runtime ## build the image licet-node (DOCKER_BASE names another base image)
+	@mkdir -p build/docker/wheels
+	@$(PY) -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+	  --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none \
+	  $(foreach tag,manylinux_2_34 manylinux_2_28 manylinux_2_17 manylinux2014,--platform $(tag)_$(shell uname -m)) \
+	  -d build/docker/wheels -r requirements/runtime.txt
+	@docker build -q -f docker/Dockerfile $(if $(DOCKER_BASE),--build-arg BASE=$(DOCKER_BASE)) -t licet-node:latest .
+
+docker-test: docker-image ## run four containers: buy, read with proof, kill, return (needs a Docker engine)
 	@$(PY) -m tests.cluster.docker_scenario
 
 clean: ## remove everything that was built, the virtual environments included

@@ -31,7 +31,7 @@ REQUIRED = [
     "clean",
 ]
 # Steps of other targets, not tasks.
-INTERNAL = {"proto-out"}
+INTERNAL = {"proto-out", "docker-engine"}
 
 
 def test_help_is_the_first_target() -> None:
