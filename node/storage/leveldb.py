@@ -20,8 +20,8 @@ from licet.types import ChainId, Height
 
 from node.storage.errors import AcknowledgedLost, DataFolderUnusable, StorageDamaged
 from node.storage.folder import DataFolder
-from node.storage.port import WriteBatch
-from node.storage.rows import RecordStore, Row
+from node.storage.port import Row, WriteBatch
+from node.storage.rows import RecordStore
 from node.storage.schema import LEDGER_FOLDER, Kind, prefix_end
 
 _MIB: Final = 1 << 20

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from licet.types import ChainId
 
-from node.storage.rows import RecordStore, Row
+from node.storage.port import Row
+from node.storage.rows import RecordStore
 from node.storage.schema import Kind
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from licet.merkle import BRANCH_TAG, LEAF_TAG, key_bit, state_branch
+from licet.merkle import BRANCH_TAG, KEY_BITS, LEAF_TAG, key_bit
 from licet.types import HASH_BYTES, ZERO_HASH
 
 PAGE_KEYS: Final = 8
@@ -92,13 +92,49 @@ def find_value(page: bytes, key_hash: bytes) -> bytes | None:
 
 def pairs_hash(pairs: list[Pair], bit: int) -> bytes:
     """The hash of the compact binary tree over sorted pairs, whose first free bit is `bit`."""
-    if len(pairs) == 1:
-        key, value = pairs[0]
-        return sha256(LEAF_TAG + key + value).digest()
     if not pairs:
         return ZERO_HASH
-    middle = split_at(pairs, bit)
-    return state_branch(pairs_hash(pairs[:middle], bit + 1), pairs_hash(pairs[middle:], bit + 1))
+    leaves = [sha256(LEAF_TAG + key + value).digest() for key, value in pairs]
+    if len(pairs) == 1:
+        return leaves[0]
+    return _range_hash([int.from_bytes(key, "big") for key, _ in pairs], leaves, 0, len(leaves), bit)
+
+
+def _range_hash(keys: list[int], leaves: list[bytes], first: int, end: int, bit: int) -> bytes:
+    """The subtree over several sorted keys: one step to where they part, and back up along empty halves."""
+    free = (keys[first] ^ keys[end - 1]).bit_length() - 1  # bits below the one at which they part
+    if end - first == 2:
+        left, right = leaves[first], leaves[first + 1]
+    else:
+        middle = bisect_left(keys, keys[end - 1] >> free << free, first, end)
+        below = KEY_BITS - free
+        left = leaves[first] if middle - first == 1 else _range_hash(keys, leaves, first, middle, below)
+        right = leaves[middle] if end - middle == 1 else _range_hash(keys, leaves, middle, end, below)
+    node = sha256(BRANCH_TAG + left + right).digest()
+    for above in range(free + 1, KEY_BITS - bit):
+        pair = ZERO_HASH + node if keys[first] >> above & 1 else node + ZERO_HASH
+        node = sha256(BRANCH_TAG + pair).digest()
+    return node
+
+
+def change_leaf_page(page: bytes, key: bytes, value: bytes, bit: int) -> tuple[bytes, bytes] | None:
+    """Set one key in a page that is no branch: page and hash; None when the page must split."""
+    pairs = page_pairs(page)
+    for index, (held, _) in enumerate(pairs):
+        if held >= key:
+            if held == key:
+                pairs[index] = (key, value)
+            else:
+                pairs.insert(index, (key, value))
+            break
+    else:
+        pairs.append((key, value))
+    if len(pairs) == 1:
+        return one_key_page(key, value)
+    if len(pairs) > PAGE_KEYS:
+        return None
+    digest = pairs_hash(pairs, bit)
+    return digest + b"".join([held + of for held, of in pairs]), digest
 
 
 def split_at(pairs: list[Pair] | list[Change], bit: int) -> int:

@@ -18,6 +18,9 @@ from licet.types import ChainId, Hash32, Height
 
 from node.storage.schema import Kind
 
+# A record as a plain tuple, which is what hot paths build.
+Row = tuple[Kind, bytes, bytes | None]
+
 
 class Record(NamedTuple):
     """One record of a kind that has no field of its own in `WriteBatch`. None deletes."""
@@ -42,7 +45,7 @@ class WriteBatch:
     batches: Sequence[tuple[Hash32, bytes]] = ()
     values: Mapping[bytes, bytes | None] = field(default_factory=dict)
     receipts: Mapping[Hash32, bytes] = field(default_factory=dict)
-    records: Sequence[Record] = ()
+    records: Sequence[Row] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

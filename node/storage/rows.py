@@ -16,7 +16,7 @@ from typing import Final
 from licet.types import HASH_BYTES, ChainId, Hash32, Height
 
 from node.storage.errors import NewerSchema, OlderSchema, StorageDamaged, StorageDead, WrongChain
-from node.storage.port import KindStats, Record, StoredBlock, WriteBatch
+from node.storage.port import KindStats, Row, StoredBlock, WriteBatch
 from node.storage.schema import (
     META_CHAIN,
     META_HEIGHT,
@@ -30,8 +30,6 @@ from node.storage.schema import (
     parse_position,
     position_key,
 )
-
-Row = tuple[Kind, bytes, bytes | None]
 
 _COUNTER: Final = struct.Struct(">cQQ")  # kind, records, bytes
 
@@ -50,10 +48,10 @@ def rows_of(batch: WriteBatch) -> Iterator[Row]:
         yield Kind.STATE, key, value
     for transaction, receipt in batch.receipts.items():
         yield Kind.RECEIPT, transaction, receipt
-    for record in batch.records:
-        assert record.kind in RECORD_KINDS, record.kind
-        assert record.kind is not Kind.META or record.key not in META_RESERVED, record.key
-        yield record
+    for row in batch.records:
+        assert row[0] in RECORD_KINDS, row
+        assert row[0] is not Kind.META or row[1] not in META_RESERVED, row
+        yield row
 
 
 class Counters:
@@ -237,6 +235,3 @@ class RecordStore(ABC):
     def _die(self, why: str) -> StorageDead:
         self._dead = StorageDead(self._what, why)
         return self._dead
-
-
-__all__ = ["Record", "RecordStore", "Row", "rows_of"]
