@@ -13,7 +13,9 @@ so that what is accepted depends on no installed protobuf.
 header chain by the certificate's digest, and each signature by the key of a validator of genesis.
 **Every** signature present must verify. It raises `InvalidProof`; it never returns a verdict that a
 caller could forget to read. Nothing stands where a key is absent, so that the path of one absence may
-serve another key of the same empty subtree: that is another claim, and as true. Nothing here reads the network, a clock or a file.
+serve another key of the same empty subtree: that is another claim, and as true.
+
+Nothing here reads the network, a clock or a file.
 """
 
 from __future__ import annotations
