@@ -1,0 +1,38 @@
+"""The node's own bounds (C-16), in one place; their relations are asserted at import.
+
+None of them binds validity: two nodes may differ in every one and agree on
+every block. What binds validity stands in genesis.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIB: Final = 1 << 20
+
+# --- admission and batches
+ADMISSION_LINGER_US: Final = 4_000  # under load a batch waits this long for company
+BATCH_TRANSACTIONS_TARGET: Final = 512  # a batch of this many goes at once
+OWN_QUOTA_BYTES: Final = 64 * MIB  # unreferenced batches of this node's clients
+AUTHOR_QUOTA_BYTES: Final = 32 * MIB  # the same of any other author
+POOL_BATCHES_MAX: Final = 16_384  # unreferenced batches of one author
+BLOCK_BYTES_TARGET: Final = 4 * MIB  # what a leader puts into one block
+
+# --- fetching (C-14)
+FETCH_RETRY_US: Final = 250_000  # unanswered this long, the next peer is asked
+FETCHES_OPTIONAL_MAX: Final = 4_096  # offered batches that were asked for and have not come
+INVALID_DIGESTS_MAX: Final = 1_024  # remembered as no valid batch
+OFFER_DIGESTS_MAX: Final = 256  # in one offer of what waits for a block
+OFFER_AGE_US_MIN: Final = 100_000  # C-9: older unordered batches are offered to the leader
+
+# --- the loop
+SLICE_US: Final = 5_000  # verification and execution, between votes and timers (C-16)
+EXPIRY_SLACK_MS: Final = 1_000  # a batch is dropped this long after its last moment
+RESULTS_WAITING_MAX: Final = 400_000  # transactions whose submitters wait
+
+# --- serving
+ROOTS_KEPT: Final = 64  # heights whose tree is kept for proofs; at least this many
+
+assert BATCH_TRANSACTIONS_TARGET <= 8_192
+assert AUTHOR_QUOTA_BYTES >= 2 * BLOCK_BYTES_TARGET
+assert OFFER_AGE_US_MIN < FETCH_RETRY_US < 1_000_000
