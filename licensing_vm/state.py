@@ -1,0 +1,164 @@
+"""The state during a block: decoded records, an overlay, and a journal that rolls back exactly.
+
+Values live decoded in one dictionary that is both cache and overlay; a write notes the value it
+replaces, once for the transaction (to roll back) and once for the block (to discard). Each dirty key is
+encoded once per block, however many transactions touched it, and only if it really changed.
+
+A value may also be written as canonical bytes that a caller has assembled; it is decoded when somebody
+reads it. Balances and split totals are plain integers here, because every payment touches several.
+Never evicts a key of the block under way; never touches the reader but for keys that are not held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, final
+
+from licet.entities import Balance, SplitTotal
+from licet.records import decode, encode
+
+T = TypeVar("T")
+
+_UNREAD: Final = object()  # "not read yet": what a blind write replaces
+
+
+@final
+class State:
+    __slots__ = ("_dirty", "_limit", "_live", "_old", "_read", "_undo", "changes")
+
+    def __init__(self, read: Callable[[bytes], bytes | None], limit: int) -> None:
+        self._read = read
+        self._limit = limit
+        # Two generations: what is not used while the young one fills up is dropped with the old one.
+        self._live: dict[bytes, Any] = {}
+        self._old: dict[bytes, Any] = {}
+        self._dirty: dict[bytes, Any] = {}
+        self._undo: list[tuple[bytes, Any]] = []
+        # Counts writes of records (not of integers) and rollbacks: what was derived from records at one
+        # count still holds at the same count.
+        self.changes = 0
+
+    def get(self, key: bytes, kind: type[T]) -> T | None:
+        """The record at `key`, None if there is none."""
+        value = self._live.get(key, _UNREAD)
+        if value is _UNREAD:
+            value = self._load(key)
+        if type(value) is bytes:
+            value = decode(kind, value)
+            self._live[key] = value
+        return value  # type: ignore[no-any-return]
+
+    def has(self, key: bytes) -> bool:
+        value = self._live.get(key, _UNREAD)
+        return (self._load(key) if value is _UNREAD else value) is not None
+
+    def balance(self, key: bytes) -> int:
+        """The integer at a balance's key, zero if there is none."""
+        value = self._live.get(key, _UNREAD)
+        if type(value) is int:
+            return value
+        return self._integer(key, Balance)
+
+    def total(self, key: bytes) -> int:
+        """The integer at a split's key, zero if there is none."""
+        value = self._live.get(key, _UNREAD)
+        if type(value) is int:
+            return value
+        return self._integer(key, SplitTotal)
+
+    def put(self, key: bytes, value: object) -> None:
+        """Write a record, or the canonical bytes of one."""
+        self.changes += 1
+        self.put_integer(key, value)
+
+    def put_integer(self, key: bytes, value: object) -> None:
+        """Write a balance or total: a plain int. (Records go through `put`, which counts them.)"""
+        old = self._live.get(key, _UNREAD)
+        self._undo.append((key, old))
+        if key not in self._dirty:
+            self._dirty[key] = old
+        self._live[key] = value
+
+    def put_new(self, key: bytes, value: object) -> None:
+        """Write a record at a key that was just found absent: nothing is derived from it yet."""
+        self._undo.append((key, None))
+        if key not in self._dirty:
+            self._dirty[key] = None
+        self._live[key] = value
+
+    def begin(self) -> None:
+        """Start a transaction: what is written from here on can be rolled back."""
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Take back everything since `begin`."""
+        live = self._live
+        for key, old in reversed(self._undo):
+            if old is _UNREAD:
+                del live[key]
+            else:
+                live[key] = old
+        self._undo.clear()
+        self.changes += 1
+
+    def writes(self) -> dict[bytes, bytes | None]:
+        """Every key that the block changed, with its canonical bytes."""
+        out: dict[bytes, bytes | None] = {}
+        live = self._live
+        for key, old in self._dirty.items():
+            value = live.get(key, _UNREAD)
+            if value is old or value is _UNREAD:  # written and rolled back
+                continue
+            kind = type(value)
+            if kind is int:
+                if value != old:
+                    out[key] = _integer_bytes(key, value)
+            elif kind is bytes:
+                out[key] = value
+            else:
+                out[key] = None if value is None else encode(value)
+        return out
+
+    def commit(self) -> None:
+        self._dirty.clear()
+        self._undo.clear()
+        if len(self._live) > self._limit:
+            self._old = self._live
+            self._live = {}
+
+    def discard(self) -> None:
+        """Restore what was before the block."""
+        for key, old in self._dirty.items():
+            if old is _UNREAD:
+                self._live.pop(key, None)
+            else:
+                self._live[key] = old
+        self._dirty.clear()
+        self._undo.clear()
+        self.changes += 1
+
+    def _load(self, key: bytes) -> Any:
+        """Bring a key into the young generation. Bytes are decoded by whoever knows their kind."""
+        value = self._old.get(key, _UNREAD)
+        if value is _UNREAD:
+            value = self._read(key)
+        self._live[key] = value
+        return value
+
+    def _integer(self, key: bytes, kind: type[Balance] | type[SplitTotal]) -> int:
+        value = self._live.get(key, _UNREAD)
+        if value is _UNREAD:
+            value = self._load(key)
+        if value is None:
+            number = 0
+        elif type(value) is int:
+            return value
+        else:
+            record: Any = decode(kind, value)
+            number = record.amount if kind is Balance else record.total
+        self._live[key] = number
+        return number
+
+
+def _integer_bytes(key: bytes, value: int) -> bytes:
+    return encode(Balance(amount=value) if key.startswith(b"balance/") else SplitTotal(total=value))

@@ -1,0 +1,262 @@
+"""The state transition: a block of ordered transactions in, writes and receipts out.
+
+    machine = Machine(reader, genesis)          reader: what the last committed block left
+    result = machine.execute(block)             computes, changes nothing outside
+    … the caller makes result.writes and receipts durable …
+    machine.commit()                            or machine.discard(), as if it had never run
+
+Upholds: all commands of a transaction or none; (sender, id) at most once inside the window; an exact
+repeat leaves no receipt; execution reads the tree, the index of recent ids and the block, and nothing
+else; the same bytes on every node. Signatures were checked by their bytes before (`Transaction`);
+whether a key may sign for a party is checked here, where state is known.
+
+Never reads a clock, never does IO but `reader.get`, never re-encodes what was signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from licet.errors import Fault, LicetError
+from licet.genesis import Genesis
+from licet.receipts import JournalEntry, Receipt, read_receipt
+from licet.transactions import Transaction
+from licet.types import ChainId, Hash32
+from licensing_vm.domain.context import Context
+from licensing_vm.domain.genesis import initial_entries
+from licensing_vm.domain.periods import simulate
+from licensing_vm.domain.table import COMMANDS, declared_cost
+from licensing_vm.errors import Refused
+from licensing_vm.recent import Place, RecentIds
+from licensing_vm.state import State
+
+__all__ = [
+    "BlockInput",
+    "BlockResult",
+    "Executed",
+    "Machine",
+    "Place",
+    "StateReader",
+    "Status",
+    "cost",
+    "initial_entries",
+]
+
+T = TypeVar("T")
+
+CACHE_ENTRIES: Final = 150_000
+
+
+class StateReader(Protocol):
+    """The committed state: exact keys only."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+
+class Status(IntEnum):
+    COMMITTED = 1
+    REFUSED = 2
+    REPEATED = 3  # an exact repeat: no receipt, no log entry; `place` is the first receipt's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockInput:
+    height: int
+    timestamp_ms: int
+    transactions: Sequence[Transaction]
+
+
+class Executed(NamedTuple):
+    """One transaction's outcome."""
+
+    hash: Hash32
+    status: Status
+    place: Place  # height and index of its receipt
+    receipt: bytes  # canonical bytes, the log's leaf; empty for a repeat
+    code: str  # of the refusal; empty otherwise
+    index: tuple[bytes, ...]  # index rows to keep beside the tree, see `domain.context`
+    parties: tuple[str, ...]  # whose statement or events it concerns, distinct
+
+    def read(self) -> Receipt:
+        return read_receipt(self.receipt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockResult:
+    """What a block does. `writes` holds each dirty key once; None deletes it."""
+
+    height: int
+    timestamp_ms: int
+    writes: Mapping[bytes, bytes | None]
+    executed: Sequence[Executed]
+    rows: int  # usage rows accepted
+    cost: int
+
+    @property
+    def leaves(self) -> Iterator[bytes]:
+        """The log's new leaves, in order."""
+        return (done.receipt for done in self.executed if done.receipt)
+
+
+def cost(transaction: Transaction) -> int:
+    """The declared cost, known from the transaction's bytes: what the block's bound adds up (C-16)."""
+    return declared_cost(transaction.body)
+
+
+class Machine:
+    """The licensing VM over one state. One thread, one block at a time."""
+
+    def __init__(
+        self,
+        reader: StateReader,
+        genesis: Genesis,
+        *,
+        chain_id: ChainId | None = None,
+        cache_entries: int = CACHE_ENTRIES,
+    ) -> None:
+        self._chain_id = genesis.chain_id() if chain_id is None else chain_id
+        self._window = genesis.parameters.window_ms
+        self._state = State(reader.get, cache_entries)
+        self._context = Context(self._state, open_registration=genesis.parameters.open_registration)
+        self._recent = RecentIds(self._window)
+        self._pending = False
+
+    def execute(self, block: BlockInput) -> BlockResult:
+        """Execute a block. Follow it with `commit` or `discard` before the next."""
+        assert not self._pending, "commit or discard the last block first"
+        self._pending = True
+        self._recent.open(block.timestamp_ms)
+        self._context.open_block(block.height, block.timestamp_ms)
+        executed = [self._one(tx, index) for index, tx in enumerate(block.transactions)]
+        return BlockResult(
+            height=block.height,
+            timestamp_ms=block.timestamp_ms,
+            writes=self._state.writes(),
+            executed=executed,
+            rows=self._context.rows,
+            cost=sum(declared_cost(tx.body) for tx in block.transactions),
+        )
+
+    def commit(self) -> None:
+        """The block's effects are durable: keep them."""
+        assert self._pending
+        self._state.commit()
+        self._recent.commit()
+        self._pending = False
+
+    def discard(self) -> None:
+        """Forget the block, as if it had never been executed."""
+        self._state.discard()
+        self._recent.discard()
+        self._context.forget()
+        self._pending = False
+
+    def remember(self, receipt: Receipt) -> None:
+        """Feed a receipt of the last window at start, in ledger order."""
+        if receipt.consumed:
+            place = Place(receipt.height, receipt.index)
+            self._recent.remember(
+                receipt.sender, receipt.id, receipt.transaction_hash, place, receipt.timestamp_ms
+            )
+
+    def find(self, sender: str, id_: bytes) -> tuple[bytes, Place] | None:
+        """Hash and place of the transaction that used (sender, id) inside the window, if any."""
+        return self._recent.find(sender, id_)
+
+    def dry_run(
+        self, transaction: Transaction, timestamp_ms: int, *, trusted: bool = False, unfunded: bool = False
+    ) -> Receipt:
+        """What executing it alone now would do; changes nothing and consumes no id.
+
+        `trusted` takes the sender's authority and the window for granted (Quote); `unfunded` lets cash
+        go below zero, so that a price can be told to somebody who cannot pay it yet.
+        """
+        assert not self._pending, "a block is waiting for commit or discard"
+        context = self._context
+        context.open_block(context.height + 1, timestamp_ms)
+        context.unfunded = unfunded
+        try:
+            done = self._one(transaction, 0, dry=True, trusted=trusted)
+        finally:
+            context.unfunded = False
+            context.close_dry()
+            self._state.discard()
+        return done.read()
+
+    def simulate(
+        self, agreement: str, period: str, facts: Mapping[str, int], timestamp_ms: int
+    ) -> tuple[JournalEntry, ...]:
+        """What the close of an agreement's open period would post under these facts; changes nothing."""
+        assert not self._pending, "a block is waiting for commit or discard"
+        self._context.open_block(self._context.height + 1, timestamp_ms)
+        try:
+            return simulate(self._context, agreement, period, facts)
+        finally:
+            self._context.close_dry()
+            self._state.discard()
+
+    def read(self, key: bytes, kind: type[T]) -> T | None:
+        """A record of the state as the machine sees it, decoded; None if absent."""
+        return self._state.get(key, kind)
+
+    def _one(self, tx: Transaction, index: int, *, dry: bool = False, trusted: bool = False) -> Executed:
+        body = tx.body
+        context = self._context
+        known = self._recent.find(body.sender, body.id)
+        if known is not None and known[0] == tx.hash and not dry:
+            return Executed(tx.hash, Status.REPEATED, known[1], b"", "", (), ())
+        context.begin(tx, index)
+        consumed = False
+        try:
+            if not trusted:
+                self._admit(tx)
+            if known is not None and not dry:
+                raise Refused("ID_REUSED", "Another transaction of this sender has this id.")
+            consumed = True
+            for command in body.commands:
+                COMMANDS[type(command)].handler(context, command)
+            receipt = context.receipt()
+        except LicetError as why:
+            if why.fault is not Fault.SENDER:
+                raise
+            context.rollback()
+            receipt = context.refusal(why, consumed)
+            done = Executed(
+                tx.hash, Status.REFUSED, Place(context.height, index), receipt, why.code, (), (body.sender,)
+            )
+        else:
+            place = Place(context.height, index)
+            done = Executed(
+                tx.hash, Status.COMMITTED, place, receipt, "", tuple(context.index), tuple(context.parties)
+            )
+        if consumed and not dry:
+            self._recent.add(body.sender, body.id, tx.hash, done.place)
+        return done
+
+    def _admit(self, tx: Transaction) -> None:
+        """Chain, window and the sender's authority; what fails here consumes no id."""
+        body = tx.body
+        context = self._context
+        if body.chain_id != self._chain_id:
+            raise Refused("WRONG_CHAIN", "The transaction is for another chain.")
+        now = context.now
+        if body.valid_until_ms < now:
+            raise Refused(
+                "TX_EXPIRED",
+                "The transaction is no longer valid.",
+                {"valid_until_ms": str(body.valid_until_ms), "block_ms": str(now)},
+            )
+        if body.valid_until_ms > now + self._window:
+            raise Refused(
+                "TX_TOO_EARLY",
+                "The transaction is valid for longer than the window allows.",
+                {
+                    "valid_until_ms": str(body.valid_until_ms),
+                    "block_ms": str(now),
+                    "window_ms": str(self._window),
+                },
+            )
+        context.check_authority()
