@@ -92,3 +92,16 @@ def test_generated_code_is_read_only_where_the_contract_is_decoded() -> None:
         if name.startswith(("licet.v1", "google."))
     ]
     assert not leaks, "\n".join(leaks)
+
+
+def test_data_is_slotted() -> None:
+    """A misspelt attribute is an error, and a record is small."""
+    loose = [
+        f"{path}:{node.lineno} {node.name}"
+        for path in tree.python_files("sdk/src/licet", "consensus", "licensing_vm", "node")
+        for node in ast.walk(tree.parse(path))
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if "dataclass" in (text := ast.unparse(decorator)) and "slots=True" not in text
+    ]
+    assert not loose, "\n".join(loose)

@@ -58,6 +58,15 @@ def test_hacking_names_every_task() -> None:
     assert not missing
 
 
+def test_every_module_that_a_target_runs_is_there() -> None:
+    modules = re.findall(r"\$\(PY\) -m ((?:tests|examples|node)[\w.]*)", TEXT)
+    assert modules
+    present = set(tree.files())
+    for module in modules:
+        base = Path(*module.split("."))
+        assert {base.with_suffix(".py"), base / "__main__.py"} & present, f"no module {module}"
+
+
 def test_check_contains_the_tests() -> None:
     needs = re.search(r"^check: ([a-z -]+) ##", TEXT, re.M)
     assert needs
