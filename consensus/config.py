@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from licet.certificate import FIRST_EPOCH, CertificateKind, ExecutedRoots, ValidatorSet
-from licet.types import ChainId, Epoch, Hash32, Height, TimestampMs, ValidatorIndex
+from licet.types import ChainId, Epoch, Hash32, TimestampMs, ValidatorIndex
 
 # --- time (µs on the monotonic clock) -------------------------------------------------
 MS: Final = 1_000
@@ -38,6 +38,9 @@ BLOCKS_REQUEST_MAX: Final = 16  # ids in one BlockRequest
 CATCH_UP_BATCH: Final = 64  # final blocks asked for at once, C-15
 CATCH_UP_BATCH_MAX: Final = 256  # longest answer: up to the next direct finalization
 CATCH_UP_AHEAD: Final = 256  # committed but unexecuted blocks beyond which nothing is fetched
+BLOCKS_HELD_MAX: Final = 1024  # blocks held above the committed head
+RECENT_FINAL_MAX: Final = 64  # final blocks still served by id
+FETCHES_MAX: Final = 16  # outstanding at once
 DIGESTS_PER_BLOCK_CEILING: Final = 1024  # whatever genesis says
 VOTES_FILE_REWRITE_BYTES: Final = 1 << 20  # appended bytes after which the file is written anew
 
@@ -50,7 +53,7 @@ assert DELTA_FLOOR_US < DELTA_CAP_US < IDLE_MAX_US
 assert PACE_US < PACE_FULL_US < DELTA_FLOOR_US, "pacing must stay far from a timeout"
 assert RESEND_US < IDLE_MAX_US
 assert ANSWER_EVERY_US < RESEND_US
-assert SILENT_VIEWS < VOTE_WINDOW
+assert SILENT_VIEWS < VOTE_WINDOW < BLOCKS_HELD_MAX
 assert CATCH_UP_BATCH <= CATCH_UP_BATCH_MAX <= CATCH_UP_AHEAD
 assert DIGESTS_PER_BLOCK_MAX <= DIGESTS_PER_BLOCK_CEILING <= 0xFFFF, "counts are u16 on the wire"
 assert JUSTIFICATION_MAX <= RESYNC_ITEMS_MAX
@@ -88,6 +91,3 @@ class ChainConfig:
     def genesis_id(self) -> Hash32:
         """Genesis is height 0, view 0, id = chain_id, final without a certificate."""
         return Hash32(self.chain_id)
-
-
-GENESIS_HEIGHT: Final = Height(0)

@@ -61,6 +61,10 @@ class EvidenceBook:
         self._by_voter_view[key] = evidence
         return evidence
 
+    def has(self, voter: ValidatorIndex, view: View) -> bool:
+        """Whether this validator's contradiction in this view is kept already."""
+        return (voter, view) in self._by_voter_view
+
     def all(self) -> tuple[Evidence, ...]:
         """Everything kept, in the order it was found."""
         return tuple(self._by_voter_view.values())
