@@ -1,8 +1,8 @@
 """Peer messages as protobuf and as frozen values: the one file that decodes what a peer sent.
 
-Form and limits are checked here and the peer is blamed (C-16). What is inside a frame's byte strings
-is decoded by those who own it: consensus messages by `consensus.codec`, batches and transactions by
-the node's core. Frames are built from many queued messages at once and split at `FRAME_BYTES_MAX`.
+Form and limits are checked here and the peer is blamed (C-16). What is inside a message's byte
+strings is decoded by those who own it: consensus messages by `consensus.codec`, batches by
+`node.batches`. All messages of a turn go in one frame, unless they are longer than `FRAME_BYTES_AIM`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,31 @@ from licet.certificate import ValidatorSet
 from licet.crypto import SigningKey, signature_valid
 from licet.encoding import Tag, Writer
 from licet.errors import Fault, LicetError
-from licet.types import HASH_BYTES, SIGNATURE_BYTES, ChainId, Hash32, Height, Signature, ValidatorIndex
+from licet.types import HASH_BYTES, SIGNATURE_BYTES, ChainId, Hash32, Signature, TimestampMs, ValidatorIndex
 from licet.v1 import peer_pb2 as pb
+
+from node.net.peer_messages import (
+    BATCHES_BYTES_MAX,
+    DIGESTS_MAX,
+    FRAME_BYTES_MAX,
+    FRAME_MESSAGES_MAX,
+    MESSAGE_BYTES_MAX,
+    Batches,
+    BatchesMissing,
+    BatchOffer,
+    BatchRequest,
+    ClockMoved,
+    ConsensusMessage,
+    PeerMessage,
+)
 
 PROTOCOL_VERSION: Final = 1
 NONCE_BYTES: Final = 32
-# One message on the wire. A consensus message or a batch alone is always smaller.
-FRAME_BYTES_MAX: Final = 16 << 20
 FRAME_BYTES_AIM: Final = 1 << 20  # a turn's bytes beyond this go in further frames
-FRAME_ITEMS_MAX: Final = 65_536
 SOFTWARE_BYTES_MAX: Final = 64
+_HEADROOM: Final = 32  # tags and lengths around one message
 
-assert FRAME_BYTES_AIM < FRAME_BYTES_MAX
+assert FRAME_BYTES_AIM + BATCHES_BYTES_MAX < FRAME_BYTES_MAX
 
 
 class PeerFault(LicetError):
@@ -57,18 +70,9 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What one turn has for one peer."""
+    """What one turn has for one peer, in order."""
 
-    consensus: tuple[bytes, ...] = ()
-    batches: tuple[bytes, ...] = ()
-    wanted: tuple[Hash32, ...] = ()
-    missing: tuple[Hash32, ...] = ()
-    transactions: tuple[bytes, ...] = ()
-    height: Height = Height(0)
-
-    @property
-    def empty(self) -> bool:
-        return not (self.consensus or self.batches or self.wanted or self.missing or self.transactions)
+    messages: tuple[PeerMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,63 +155,61 @@ def _encode(item: Item, message: pb.ExchangeRequest | pb.ExchangeResponse) -> by
         case Proof():
             message.proof.signature = item.signature
         case Frame():
-            frame = message.frame
-            frame.SetInParent()
-            frame.consensus.extend(item.consensus)
-            frame.batches.extend(item.batches)
-            frame.wanted.extend(item.wanted)
-            frame.missing.extend(item.missing)
-            frame.transactions.extend(item.transactions)
-            frame.height = item.height
+            message.frame.SetInParent()
+            for one in item.messages:
+                _encode_message(one, message.frame.messages.add())
     return message.SerializeToString()
 
 
-def join(frames: Sequence[Frame]) -> list[Frame]:
-    """The same content in as few frames as the aimed size allows, in order within each kind."""
-    out: list[Frame] = []
-    parts: list[Frame] = []
-    size = items = 0
-    for frame in frames:
-        cost, count = frame_bytes(frame), _items(frame)
-        if parts and (size + cost > FRAME_BYTES_AIM or items + count > FRAME_ITEMS_MAX):
-            out.append(_merge(parts))
-            parts, size, items = [], 0, 0
-        parts.append(frame)
+def _encode_message(message: PeerMessage, out: pb.PeerMessage) -> None:
+    match message:
+        case ConsensusMessage():
+            out.consensus = message.data
+        case Batches():
+            out.batches.batches.extend(message.batches)
+            out.batches.SetInParent()
+        case BatchRequest():
+            _encode_digests(out.wanted, message.digests)
+        case BatchesMissing():
+            _encode_digests(out.missing, message.digests)
+        case BatchOffer():
+            _encode_digests(out.offered, message.digests)
+        case ClockMoved():
+            out.clock_ms = message.now_ms
+
+
+def _encode_digests(out: pb.Digests, digests: tuple[Hash32, ...]) -> None:
+    out.digests.extend(digests)
+    out.SetInParent()
+
+
+def message_bytes(message: PeerMessage) -> int:
+    """About how long a message is on the wire, never less."""
+    match message:
+        case ConsensusMessage():
+            return len(message.data) + _HEADROOM
+        case Batches():
+            return sum(map(len, message.batches)) + 8 * len(message.batches) + _HEADROOM
+        case ClockMoved():
+            return _HEADROOM
+    return (HASH_BYTES + 2) * len(message.digests) + _HEADROOM
+
+
+def split(messages: Sequence[PeerMessage]) -> list[Frame]:
+    """The messages in as few frames as the limits allow, in order."""
+    frames: list[Frame] = []
+    part: list[PeerMessage] = []
+    size = 0
+    for message in messages:
+        cost = message_bytes(message)
+        if part and (size + cost > FRAME_BYTES_AIM or len(part) == FRAME_MESSAGES_MAX):
+            frames.append(Frame(messages=tuple(part)))
+            part, size = [], 0
+        part.append(message)
         size += cost
-        items += count
-    if parts:
-        out.append(_merge(parts))
-    return out
-
-
-def frame_bytes(frame: Frame) -> int:
-    """About how long a frame is on the wire (never less)."""
-    blobs = (*frame.consensus, *frame.batches, *frame.transactions)
-    hashes = len(frame.wanted) + len(frame.missing)
-    return sum(map(len, blobs)) + 8 * len(blobs) + (HASH_BYTES + 2) * hashes + 16
-
-
-def _items(frame: Frame) -> int:
-    return (
-        len(frame.consensus)
-        + len(frame.batches)
-        + len(frame.wanted)
-        + len(frame.missing)
-        + len(frame.transactions)
-    )
-
-
-def _merge(frames: Sequence[Frame]) -> Frame:
-    if len(frames) == 1:
-        return frames[0]
-    return Frame(
-        consensus=tuple(item for frame in frames for item in frame.consensus),
-        batches=tuple(item for frame in frames for item in frame.batches),
-        wanted=tuple(item for frame in frames for item in frame.wanted),
-        missing=tuple(item for frame in frames for item in frame.missing),
-        transactions=tuple(item for frame in frames for item in frame.transactions),
-        height=Height(max(frame.height for frame in frames)),
-    )
+    if part:
+        frames.append(Frame(messages=tuple(part)))
+    return frames
 
 
 # --- from the wire ------------------------------------------------------------------------------
@@ -257,21 +259,37 @@ def _decode_hello(hello: pb.Hello) -> Hello:
 
 
 def _decode_frame(frame: pb.Frame) -> Frame:
-    value = Frame(
-        consensus=tuple(frame.consensus),
-        batches=tuple(frame.batches),
-        wanted=_hashes(frame.wanted),
-        missing=_hashes(frame.missing),
-        transactions=tuple(frame.transactions),
-        height=Height(frame.height),
-    )
-    if _items(value) > FRAME_ITEMS_MAX:
-        raise PeerFault(f"a frame of {_items(value)} items, more than {FRAME_ITEMS_MAX}")
-    return value
+    if len(frame.messages) > FRAME_MESSAGES_MAX:
+        raise PeerFault(f"a frame of {len(frame.messages)} messages, more than {FRAME_MESSAGES_MAX}")
+    return Frame(messages=tuple(_decode_message(message) for message in frame.messages))
 
 
-def _hashes(values: Sequence[bytes]) -> tuple[Hash32, ...]:
-    for value in values:
-        if len(value) != HASH_BYTES:
-            raise PeerFault(f"a digest of {len(value)} bytes")
-    return tuple(Hash32(value) for value in values)
+def _decode_message(message: pb.PeerMessage) -> PeerMessage:
+    match message.WhichOneof("kind"):
+        case "consensus":
+            if len(message.consensus) > MESSAGE_BYTES_MAX:
+                raise PeerFault(f"a consensus message of {len(message.consensus)} bytes")
+            return ConsensusMessage(data=message.consensus)
+        case "batches":
+            batches = tuple(message.batches.batches)
+            if sum(map(len, batches)) > BATCHES_BYTES_MAX:
+                raise PeerFault(f"batches of more than {BATCHES_BYTES_MAX} bytes in one message")
+            return Batches(batches=batches)
+        case "wanted":
+            return BatchRequest(digests=_digests(message.wanted))
+        case "missing":
+            return BatchesMissing(digests=_digests(message.missing))
+        case "offered":
+            return BatchOffer(digests=_digests(message.offered))
+        case "clock_ms":
+            return ClockMoved(now_ms=TimestampMs(message.clock_ms))
+    raise PeerFault("a message of an unknown kind")
+
+
+def _digests(message: pb.Digests) -> tuple[Hash32, ...]:
+    if len(message.digests) > DIGESTS_MAX:
+        raise PeerFault(f"{len(message.digests)} digests in one message, more than {DIGESTS_MAX}")
+    for digest in message.digests:
+        if len(digest) != HASH_BYTES:
+            raise PeerFault(f"a digest of {len(digest)} bytes")
+    return tuple(Hash32(digest) for digest in message.digests)

@@ -138,9 +138,28 @@ global___HelloProof = HelloProof
 
 @typing.final
 class Frame(google.protobuf.message.Message):
-    """Everything that one turn of a node's loop has for one peer. Unknown fields are ignored here, and here
-    alone: a newer node may say more than an older one understands. What ledger and consensus depend on
-    is inside the byte strings, each with its own strict form.
+    """Everything that one turn of a node's loop has for one peer, in order."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: builtins.int
+    @property
+    def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PeerMessage]:
+        """The messages; at most 4096."""
+
+    def __init__(
+        self,
+        *,
+        messages: collections.abc.Iterable[global___PeerMessage] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["messages", b"messages"]) -> None: ...
+
+global___Frame = Frame
+
+@typing.final
+class PeerMessage(google.protobuf.message.Message):
+    """One thing said to a peer. A kind that the listener does not know is the speaker's fault: what two
+    versions may say to each other is settled by the protocol version of their hellos.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -149,40 +168,80 @@ class Frame(google.protobuf.message.Message):
     BATCHES_FIELD_NUMBER: builtins.int
     WANTED_FIELD_NUMBER: builtins.int
     MISSING_FIELD_NUMBER: builtins.int
-    TRANSACTIONS_FIELD_NUMBER: builtins.int
-    HEIGHT_FIELD_NUMBER: builtins.int
-    height: builtins.int
-    """The speaker's highest final height."""
+    OFFERED_FIELD_NUMBER: builtins.int
+    CLOCK_MS_FIELD_NUMBER: builtins.int
+    consensus: builtins.bytes
+    """A consensus message in canonical binary, see consensus/SPEC.md."""
+    clock_ms: builtins.int
+    """Development networks with a manual clock only: the virtual clock was set to this time in ms."""
     @property
-    def consensus(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """Consensus messages: canonical binary, see consensus/SPEC.md."""
-
-    @property
-    def batches(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+    def batches(self) -> global___PayloadBatches:
         """Payload batches, gossiped ahead of ordering or asked for."""
 
     @property
-    def wanted(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """Digests of payload batches that the speaker wants, 32 bytes each."""
+    def wanted(self) -> global___Digests:
+        """Asks for payload batches."""
 
     @property
-    def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """Digests that the listener asked for and the speaker does not hold, 32 bytes each."""
+    def missing(self) -> global___Digests:
+        """Asked for, and not held by the speaker: ask another."""
 
     @property
-    def transactions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """Signed transactions forwarded to the leader, as their clients sent them."""
+    def offered(self) -> global___Digests:
+        """Held by the speaker, and ordered by no block yet: ask for what you lack."""
 
     def __init__(
         self,
         *,
-        consensus: collections.abc.Iterable[builtins.bytes] | None = ...,
-        batches: collections.abc.Iterable[builtins.bytes] | None = ...,
-        wanted: collections.abc.Iterable[builtins.bytes] | None = ...,
-        missing: collections.abc.Iterable[builtins.bytes] | None = ...,
-        transactions: collections.abc.Iterable[builtins.bytes] | None = ...,
-        height: builtins.int = ...,
+        consensus: builtins.bytes = ...,
+        batches: global___PayloadBatches | None = ...,
+        wanted: global___Digests | None = ...,
+        missing: global___Digests | None = ...,
+        offered: global___Digests | None = ...,
+        clock_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batches", b"batches", "consensus", b"consensus", "height", b"height", "missing", b"missing", "transactions", b"transactions", "wanted", b"wanted"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["consensus", "batches", "wanted", "missing", "offered", "clock_ms"] | None: ...
 
-global___Frame = Frame
+global___PeerMessage = PeerMessage
+
+@typing.final
+class PayloadBatches(google.protobuf.message.Message):
+    """Payload batches, each in canonical binary as its author signed it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCHES_FIELD_NUMBER: builtins.int
+    @property
+    def batches(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The batches."""
+
+    def __init__(
+        self,
+        *,
+        batches: collections.abc.Iterable[builtins.bytes] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batches", b"batches"]) -> None: ...
+
+global___PayloadBatches = PayloadBatches
+
+@typing.final
+class Digests(google.protobuf.message.Message):
+    """Digests of payload batches."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DIGESTS_FIELD_NUMBER: builtins.int
+    @property
+    def digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """32 bytes each; at most 1024."""
+
+    def __init__(
+        self,
+        *,
+        digests: collections.abc.Iterable[builtins.bytes] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digests", b"digests"]) -> None: ...
+
+global___Digests = Digests

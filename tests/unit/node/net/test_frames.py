@@ -1,0 +1,128 @@
+"""Frames: what a peer says is decoded once, within limits, and its identity is proved per stream."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from licet.certificate import ValidatorSet
+from licet.crypto import SigningKey
+from licet.types import ChainId, Hash32, TimestampMs, ValidatorIndex
+from licet.v1 import peer_pb2 as pb
+
+from node.net import frames
+from node.net.peer_messages import (
+    FRAME_MESSAGES_MAX,
+    Batches,
+    BatchesMissing,
+    BatchOffer,
+    BatchRequest,
+    ClockMoved,
+    ConsensusMessage,
+)
+
+CHAIN = ChainId(b"c" * 32)
+KEYS = [SigningKey(bytes([index]) * 32) for index in range(4)]
+VALIDATORS = ValidatorSet(keys=tuple(key.public_key for key in KEYS))
+
+digests = st.lists(st.binary(min_size=32, max_size=32).map(Hash32), max_size=4).map(tuple)
+messages = st.one_of(
+    st.binary(max_size=64).map(lambda data: ConsensusMessage(data=data)),
+    st.lists(st.binary(max_size=64), max_size=4).map(lambda items: Batches(batches=tuple(items))),
+    digests.map(lambda items: BatchRequest(digests=items)),
+    digests.map(lambda items: BatchesMissing(digests=items)),
+    digests.map(lambda items: BatchOffer(digests=items)),
+    st.integers(0, 2**63).map(lambda now: ClockMoved(now_ms=TimestampMs(now))),
+)
+
+
+@given(st.lists(messages, max_size=8))
+def test_a_frame_travels_unchanged_both_ways(items: list[frames.PeerMessage]) -> None:
+    frame = frames.Frame(messages=tuple(items))
+    assert frames.decode_request(frames.encode_request(frame)) == frame
+    assert frames.decode_response(frames.encode_response(frame)) == frame
+
+
+@given(st.lists(messages, max_size=8))
+def test_the_estimate_of_size_is_never_too_low(items: list[frames.PeerMessage]) -> None:
+    frame = frames.Frame(messages=tuple(items))
+    assert sum(map(frames.message_bytes, items)) + 16 >= len(frames.encode_request(frame))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_item_or_the_peers_fault(data: bytes) -> None:
+    with contextlib.suppress(frames.PeerFault):
+        frames.decode_request(data)
+
+
+def test_split_keeps_order_and_limits() -> None:
+    big = [ConsensusMessage(data=bytes(400_000)) for _ in range(5)]
+    small = [ConsensusMessage(data=bytes([n % 251])) for n in range(FRAME_MESSAGES_MAX + 3)]
+    parts = frames.split([*big, *small])
+    assert [message for frame in parts for message in frame.messages] == [*big, *small]
+    assert all(len(frame.messages) <= FRAME_MESSAGES_MAX for frame in parts)
+    assert all(len(frames.encode_request(frame)) <= frames.FRAME_BYTES_AIM + 500_000 for frame in parts)
+    assert frames.split([]) == []
+
+
+def _frame(fill: object) -> bytes:
+    message = pb.ExchangeRequest()
+    message.frame.SetInParent()
+    fill(message.frame)  # type: ignore[operator]
+    return message.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda frame: frame.messages.add(),
+        lambda frame: frame.messages.add().wanted.digests.append(b"short"),
+        lambda frame: frame.messages.add().wanted.digests.extend([bytes(32)] * 1025),
+        lambda frame: frame.messages.add().batches.batches.extend([bytes(5 << 20)] * 2),
+        lambda frame: [frame.messages.add().consensus for _ in range(FRAME_MESSAGES_MAX + 1)],
+    ],
+)
+def test_what_exceeds_a_limit_is_refused(fill: object) -> None:
+    with pytest.raises(frames.PeerFault):
+        frames.decode_request(_frame(fill))
+
+
+def _hellos() -> tuple[frames.Hello, frames.Hello]:
+    return (
+        frames.new_hello(CHAIN, ValidatorIndex(0), "x"),
+        frames.new_hello(CHAIN, ValidatorIndex(2), "x"),
+    )
+
+
+def test_the_proof_shows_who_speaks_to_whom() -> None:
+    one, two = _hellos()
+    proof = frames.prove(KEYS[0], speaker=one, listener=two)
+    frames.check_proof(proof, speaker=one, listener=two, validators=VALIDATORS)
+    other = frames.new_hello(CHAIN, ValidatorIndex(2), "x")
+    for speaker, listener in ((two, one), (one, other), (replace(one, validator=ValidatorIndex(1)), two)):
+        with pytest.raises(frames.PeerFault):
+            frames.check_proof(proof, speaker=speaker, listener=listener, validators=VALIDATORS)
+    with pytest.raises(frames.PeerFault):
+        frames.check_proof(
+            frames.prove(KEYS[1], speaker=one, listener=two),
+            speaker=one,
+            listener=two,
+            validators=VALIDATORS,
+        )
+
+
+def test_a_hello_of_another_chain_version_or_set_is_refused() -> None:
+    one, two = _hellos()
+    frames.check_hello(two, own=one, validators=VALIDATORS)
+    for wrong in (
+        replace(two, protocol_version=7),
+        replace(two, chain_id=ChainId(bytes(32))),
+        replace(two, validator=ValidatorIndex(0)),
+        replace(two, validator=ValidatorIndex(4)),
+        replace(two, nonce=one.nonce),
+    ):
+        with pytest.raises(frames.PeerFault):
+            frames.check_hello(wrong, own=one, validators=VALIDATORS)
