@@ -6,7 +6,7 @@ money that did. Each says what is certain:
     RefusedAtAdmission  never ordered; leaves no trace; may be corrected and sent again
     RefusedInBlock      ordered and refused; changes nothing; its id is spent
     Conflict            another transaction of this sender already has this id
-    OutcomeUnknown      sent, and no answer came in time: ask with `receipt(...)`, or send the same bytes again
+    OutcomeUnknown      sent, and not answered in time: ask for its receipt, or send the same bytes again
     Unavailable         nothing was ordered for want of a node that answers; try after `retry_after_s`
 """
 
@@ -161,7 +161,7 @@ def unknown(transaction_hash: bytes, id: bytes, *, waited_s: float, why: str) ->
     """The error for a deadline that passed after the bytes had left."""
     error = OutcomeUnknown(
         "OUTCOME_UNKNOWN",
-        f"No node said within {waited_s:g} s what became of transaction {transaction_hash.hex()[:16]}: {why}.",
+        f"No node said in {waited_s:g} s what became of transaction {transaction_hash.hex()[:16]}: {why}.",
         fault=Fault.MACHINE,
         remedy="Ask for its receipt, or send the same transaction again: its id executes at most once.",
         facts={"transaction_hash": transaction_hash.hex(), "id": id.hex()},

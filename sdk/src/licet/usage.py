@@ -1,0 +1,279 @@
+"""Usage reports from rows and from CSV: every row is checked before anything is signed.
+
+A CSV has a header line naming `agreement`, `at` and `quantity` in any order; `at` is a time in UTC
+(`2026-01-15T12:30:00Z`, fractions to milliseconds) or milliseconds since 1970; `quantity` is an integer
+in the fact's unit. Bad rows are reported by line, all at once, and then nothing is reported at all.
+
+Calendar arithmetic is here our own integers as in the ledger; no locale and no time zone is consulted.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from licet.errors import Fault, LicetError
+from licet.transactions import REPORT_AGREEMENTS_MAX, REPORT_ROWS_MAX, ReportUsage, valid_name
+
+ROW_BYTES: Final = 20  # one packed row: fixed32 and two fixed64
+ROWS_PER_REPORT: Final = 10_000  # 200 kB a transaction: blocks stay small, and a refusal costs little
+BAD_ROWS_SHOWN: Final = 20
+QUANTITY_MAX: Final = (1 << 63) - 1
+_COLUMNS: Final = ("agreement", "at", "quantity")
+_TIME: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?(?:Z|\+00:00)"
+)
+_PERIOD: Final = re.compile(r"(\d{4})(?:-(?:(\d\d)|q([1-4])))?")
+
+assert ROWS_PER_REPORT <= REPORT_ROWS_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """One use: under which agreement, when, how many units."""
+
+    agreement: str
+    at_ms: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A row that was not taken: its line in the file (or position, from 1) and why."""
+
+    line: int
+    why: str
+
+
+class BadRows(LicetError):
+    """Rows that are wrong. Nothing was reported."""
+
+    def __init__(self, rows: Sequence[BadRow]) -> None:
+        shown = "; ".join(f"line {row.line}: {row.why}" for row in rows[:BAD_ROWS_SHOWN])
+        more = f"; and {len(rows) - BAD_ROWS_SHOWN} more" if len(rows) > BAD_ROWS_SHOWN else ""
+        super().__init__(
+            "USAGE_ROWS_BAD",
+            f"{len(rows)} rows are wrong and nothing was reported: {shown}{more}.",
+            fault=Fault.SENDER,
+            remedy="Correct these lines and report the file again.",
+            facts={"rows": str(len(rows)), "lines": ",".join(str(row.line) for row in rows[:BAD_ROWS_SHOWN])},
+        )
+        self.rows = tuple(rows)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.rows,))
+
+
+def days_from_civil(year: int, month: int, day: int) -> int:
+    """Days since 1970-01-01 of a date of the proleptic Gregorian calendar."""
+    year -= month <= 2
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+
+
+def _days_in_month(year: int, month: int) -> int:
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
+
+
+def parse_time_ms(text: str) -> int:
+    """Milliseconds since 1970 of a UTC time, or of an integer; `ValueError` says why not."""
+    if text.isascii() and text.isdecimal():
+        value = int(text)
+        if value >= 1 << 63:
+            raise ValueError("the time is too far away")
+        return value
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no time in UTC such as 2026-01-15T12:30:00Z")
+    year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
+    if not (year >= 1970 and 1 <= month <= 12 and 1 <= day <= _days_in_month(year, month)):
+        raise ValueError(f"{text[:40]!r} is no day of the calendar")
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError(f"{text[:40]!r} is no time of the day")
+    ms = int((match.group(7) or "0").ljust(3, "0"))
+    return ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + ms
+
+
+def format_time_ms(ms: int) -> str:
+    """A time as people read it, in UTC."""
+    days, rest = divmod(ms, 86_400_000)
+    days += 719_468
+    era, of_era = divmod(days, 146_097)
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    shifted = (5 * of_year + 2) // 153
+    day, month = of_year - (153 * shifted + 2) // 5 + 1, shifted + 3 if shifted < 10 else shifted - 9
+    year += era * 400 + (month <= 2)
+    seconds, millis = divmod(rest, 1000)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{year:04}-{month:02}-{day:02}T{clock}" + (f".{millis:03}Z" if millis else "Z")
+
+
+def period_bounds_ms(text: str) -> tuple[int, int]:
+    """Start and end (exclusive) of "2026-01", "2026-q1" or "2026"."""
+    match = _PERIOD.fullmatch(text.lower())
+    if match is None or not 1 <= int(match.group(2) or 1) <= 12 or int(match.group(1)) < 1970:
+        raise LicetError(
+            "PERIOD_INVALID",
+            f"{text!r} is no period.",
+            fault=Fault.SENDER,
+            remedy='Write a month as "2026-01", a quarter as "2026-q1", a year as "2026".',
+            facts={"text": text},
+        )
+    year = int(match.group(1))
+    if match.group(2):
+        first, months = int(match.group(2)), 1
+    elif match.group(3):
+        first, months = 3 * int(match.group(3)) - 2, 3
+    else:
+        first, months = 1, 12
+    after = year * 12 + first - 1 + months
+    start, end = days_from_civil(year, first, 1), days_from_civil(after // 12, after % 12 + 1, 1)
+    return start * 86_400_000, end * 86_400_000
+
+
+def _row(agreement: str, at: str, quantity: str) -> UsageRow:
+    if not valid_name(agreement):
+        raise ValueError(f"{agreement[:40]!r} is no agreement's id")
+    if not (quantity.isascii() and quantity.isdecimal()):
+        raise ValueError(f"the quantity {quantity[:40]!r} is no whole number of units")
+    if int(quantity) > QUANTITY_MAX:
+        raise ValueError("the quantity is too large")
+    return UsageRow(agreement=agreement, at_ms=parse_time_ms(at), quantity=int(quantity))
+
+
+def _places(header: Sequence[str], path: Path) -> list[int]:
+    names = [name.strip().lower() for name in header]
+    if sorted(names) != sorted(_COLUMNS):
+        raise LicetError(
+            "USAGE_HEADER_BAD",
+            f"The first line of {path} names the columns {', '.join(names) or 'none'}.",
+            fault=Fault.SENDER,
+            remedy=f"Its first line names exactly the columns {', '.join(_COLUMNS)}.",
+            facts={"file": str(path)},
+        )
+    return [names.index(name) for name in _COLUMNS]
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            try:
+                for row in reader:
+                    yield reader.line_num, row
+            except csv.Error as why:
+                raise BadRows([BadRow(line=reader.line_num, why=str(why))]) from None
+    except UnicodeDecodeError:
+        raise LicetError(
+            "USAGE_FILE_BAD",
+            f"{path} is not UTF-8 text.",
+            fault=Fault.SENDER,
+            remedy="Save it as CSV in UTF-8.",
+            facts={"file": str(path)},
+        ) from None
+    except OSError as why:
+        raise LicetError(
+            "USAGE_FILE_BAD",
+            f"{path} cannot be read: {why.strerror}.",
+            fault=Fault.SENDER,
+            remedy="Name a CSV file that exists.",
+            facts={"file": str(path)},
+        ) from None
+
+
+def read_usage_csv(
+    path: str | os.PathLike[str], *, check: Callable[[UsageRow], str] | None = None
+) -> list[UsageRow]:
+    """Every row of a CSV, or `BadRows` with every bad line. `check` may refuse a row with a reason."""
+    lines = _csv_lines(Path(path))
+    _, header = next(lines, (1, []))
+    places = _places(header, Path(path))
+    rows: list[UsageRow] = []
+    bad: list[BadRow] = []
+    for line, cells in lines:
+        if not cells:  # an empty line
+            continue
+        try:
+            if len(cells) != len(_COLUMNS):
+                raise ValueError(f"it has {len(cells)} cells, not {len(_COLUMNS)}")
+            agreement, at, quantity = (cells[place].strip() for place in places)
+            row = _row(agreement, at, quantity)
+            if check is not None and (why := check(row)):
+                raise ValueError(why)
+            rows.append(row)
+        except ValueError as why:
+            bad.append(BadRow(line=line, why=str(why)))
+    if bad:
+        raise BadRows(bad)
+    if not rows:
+        raise BadRows([BadRow(line=1, why="the file has no rows")])
+    return rows
+
+
+def row_check(
+    *, start_ms: int, end_ms: int | None = None, agreements: Collection[str] | None = None
+) -> Callable[[UsageRow], str]:
+    """A check of rows against a period and the reporter's agreements; returns why not, or nothing."""
+
+    def check(row: UsageRow) -> str:
+        if row.at_ms < start_ms or (end_ms is not None and row.at_ms >= end_ms):
+            return f"{format_time_ms(row.at_ms)} lies outside the period"
+        if agreements is not None and row.agreement not in agreements:
+            return f"{row.agreement} is no agreement of the reporter"
+        return ""
+
+    return check
+
+
+def to_reports(
+    rows: Iterable[UsageRow],
+    *,
+    report: str,
+    fact: str,
+    period_start_ms: int,
+    rows_per_report: int = ROWS_PER_REPORT,
+) -> list[ReportUsage]:
+    """Pack rows into columns, a report for each chunk: `report`, or `report.1`, `report.2` … for several."""
+    if not 1 <= rows_per_report <= REPORT_ROWS_MAX:
+        raise ValueError(f"a report has 1 to {REPORT_ROWS_MAX} rows")
+    check = row_check(start_ms=period_start_ms)
+    chunks: list[tuple[dict[str, int], list[int], list[int], list[int]]] = []
+    bad: list[BadRow] = []
+    for position, row in enumerate(rows, 1):
+        if why := check(row):
+            bad.append(BadRow(line=position, why=why))
+            continue
+        if (
+            not chunks
+            or len(chunks[-1][1]) >= rows_per_report
+            or (row.agreement not in chunks[-1][0] and len(chunks[-1][0]) >= REPORT_AGREEMENTS_MAX)
+        ):
+            chunks.append(({}, [], [], []))
+        names, index, offset, quantity = chunks[-1]
+        index.append(names.setdefault(row.agreement, len(names)))
+        offset.append(row.at_ms - period_start_ms)
+        quantity.append(row.quantity)
+    if bad or not chunks:
+        raise BadRows(bad or [BadRow(line=1, why="there are no rows")])
+    return [
+        ReportUsage(
+            report=report if len(chunks) == 1 else f"{report}.{number}",
+            fact=fact,
+            period_start_ms=period_start_ms,
+            agreements=tuple(names),
+            agreement_index=index,
+            offset_ms=offset,
+            quantity=quantity,
+        )
+        for number, (names, index, offset, quantity) in enumerate(chunks, 1)
+    ]
