@@ -75,12 +75,12 @@ class MerkleLog:
         if hashes:
             rows.append((Kind.LOG_LEAVES, self._size.to_bytes(8, "big"), b"".join(hashes)))
             self._raise(hashes, rows)
-            self._size += len(hashes)
+            self._size += len(leaves)
             rows.append((Kind.META, META_LOG, self._size.to_bytes(8, "big") + self.root))
         return LogUpdate(root=self.root, size=self._size, records=rows)
 
     def _raise(self, nodes: list[bytes], rows: list[Row]) -> None:
-        """Join complete subtrees level by level; what stays single waits in the frontier."""
+        """Join complete subtrees level by level; what stays single waits in the frontier. Empties `nodes`."""
         level, position = 0, self._size  # `position`: number of the first of `nodes` at its level
         while nodes:
             if level % STRIDE == 0 and level:
