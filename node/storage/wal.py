@@ -53,13 +53,16 @@ class _GuardedFile:
         self._dead: StorageDead | None = None
 
     def _guard(self, act: Callable[[], T]) -> T:
-        if self._dead is not None:
-            raise self._dead
+        self._check_alive()
         try:
             return act()
         except OSError as error:
             self._dead = StorageDead(f"the file {self._name}", str(error))
             raise self._dead from error
+
+    def _check_alive(self) -> None:
+        if self._dead is not None:
+            raise self._dead
 
     def sync(self) -> None:
         """Return when everything appended is durable."""
@@ -229,6 +232,7 @@ class PayloadFile(_GuardedFile):
         """Add a record; not durable before `sync`. A record that is held already is not written again."""
         assert len(record) == HASH_BYTES, record
         assert len(body) <= BODY_BYTES_MAX, len(body)
+        self._check_alive()
         if record in self._places:
             return
         offset = self._file.size()
@@ -242,6 +246,7 @@ class PayloadFile(_GuardedFile):
 
     def get(self, record: Hash32) -> bytes | None:
         """The body of a held record."""
+        self._check_alive()
         place = self._places.get(record)
         if place is None:
             return None
@@ -268,6 +273,7 @@ class PayloadFile(_GuardedFile):
 
     def trim(self, *, at_least: int = TRIM_BYTES) -> bool:
         """Rewrite the file without what was dropped, durably, if that frees enough; says whether it did."""
+        self._check_alive()
         if self.dead_bytes < max(at_least, 1) or self.dead_bytes < self._live_bytes:
             return False
         held = dict(self._places)
