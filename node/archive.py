@@ -7,6 +7,7 @@ from licet.types import Hash32, Height
 
 from consensus.types import Block, CommittedBlock
 from node.storage.port import Storage
+from node.storage.schema import Kind, height_key
 
 
 class StoredBlocks:
@@ -23,8 +24,12 @@ class StoredBlocks:
         """An executed block, with its finalization if it has one of its own; genesis is none."""
         if height < 1:
             return None
-        stored = self._storage.block(height)
-        if stored is None:
+        at = height_key(height)
+        block = self._storage.record(Kind.BLOCK, at)
+        if block is None:
             return None
-        finalization = Certificate.decode(stored.certificate) if stored.certificate else None
-        return CommittedBlock(block=Block.decode(stored.block), finalization=finalization)
+        certificate = self._storage.record(Kind.CERTIFICATE, at)
+        return CommittedBlock(
+            block=Block.decode(block),
+            finalization=Certificate.decode(certificate) if certificate else None,
+        )

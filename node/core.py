@@ -297,6 +297,8 @@ class Core:
     def _take(self, effects: Effects) -> None:
         out = self._out
         out.blocks += effects.persist_payload
+        # A sequencer sends no notarize: its block and signature must be durable before it executes.
+        out.sync_payload = out.sync_payload or bool(effects.persist_payload)
         for block in effects.persist_payload:
             self._pool.refer(block)
         if effects.votes_file is not None:

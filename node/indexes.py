@@ -13,7 +13,7 @@ the ledger. Written by the executor alone; read by proofs, recovery and the API.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +52,7 @@ class StoredReceipt:
 
 
 def block_records(
-    roots: ExecutedRoots, executed: list[Executed], *, log_start: int
+    roots: ExecutedRoots, executed: Sequence[Executed], *, log_start: int
 ) -> tuple[list[Record], dict[Hash32, bytes]]:
     """The index records of a block, and what goes under its transactions' hashes."""
     writer = Writer()

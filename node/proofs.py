@@ -30,7 +30,7 @@ class NotAnchoredYet(LicetError):
     def __init__(self, what: str, *, anchored: int) -> None:
         super().__init__(
             "NOT_ANCHORED_YET",
-            f"{what} is final, but no final header carries its root yet; the newest proves height {anchored}.",
+            f"{what} is final, but no final header carries its root yet (the newest: height {anchored}).",
             fault=Fault.SENDER,
             remedy="Ask again in a moment.",
             facts={"anchored_height": str(anchored)},

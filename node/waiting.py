@@ -1,0 +1,93 @@
+"""Submissions that wait: one future per call, one list entry per transaction.
+
+A call is resolved when each of its transactions has an outcome. Transactions
+of this node's clients stand in one table by hash until they are final or
+dropped, so that a second submission of the same bytes joins the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from licet.errors import LicetError
+from licet.types import Hash32
+
+from node.batches import Batch
+from node.submit import Admitted, Expired, Outcome, Pending, Refused
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One `submit`."""
+
+    wait: bool
+    outcomes: list[Outcome | None]
+    hashes: list[Hash32 | None]
+    missing: int
+    done: asyncio.Future[None]
+
+    def settle(self, position: int, outcome: Outcome) -> None:
+        """Set one outcome; the last one resolves the call."""
+        if self.outcomes[position] is not None:
+            return
+        self.outcomes[position] = outcome
+        self.missing -= 1
+        if self.missing == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def result(self) -> list[Outcome]:
+        """The outcomes; what has none is `Pending`, or was never looked at and is refused by nobody."""
+        found: list[Outcome] = []
+        for outcome, hash_ in zip(self.outcomes, self.hashes, strict=True):
+            if outcome is None:
+                assert hash_ is not None, "every transaction is admitted or refused before a call ends"
+                outcome = Pending(hash=hash_)
+            found.append(outcome)
+        return found
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The table of transactions that have no outcome yet."""
+
+    _calls: dict[Hash32, list[tuple[Call, int]]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __contains__(self, transaction: Hash32) -> bool:
+        return transaction in self._calls
+
+    def add(self, transaction: Hash32, call: Call, position: int) -> bool:
+        """Note an admitted transaction; False when it is waiting already."""
+        call.hashes[position] = transaction
+        known = self._calls.get(transaction)
+        if known is None:
+            self._calls[transaction] = [(call, position)] if call.wait else []
+        elif call.wait:
+            known.append((call, position))
+        if not call.wait:
+            call.settle(position, Admitted(hash=transaction))
+        return known is None
+
+    def resolve(self, transaction: Hash32, outcome: Outcome) -> None:
+        """The transaction has an outcome: tell everyone who waits."""
+        for call, position in self._calls.pop(transaction, ()):
+            call.settle(position, outcome)
+
+    def dropped(self, batches: Sequence[Batch], *, now_ms: int) -> None:
+        """These batches expired before a block ordered them."""
+        for batch in batches:
+            for transaction in batch.transactions:
+                if transaction.hash in self._calls:
+                    error = Expired(valid_until_ms=transaction.body.valid_until_ms, now_ms=now_ms)
+                    self.resolve(transaction.hash, Refused(hash=transaction.hash, error=error))
+
+    def fail(self, error: LicetError) -> None:
+        """The node goes down: nobody waits any longer."""
+        for transaction in list(self._calls):
+            for call, _ in self._calls.pop(transaction):
+                if not call.done.done():
+                    call.done.set_exception(error)
