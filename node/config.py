@@ -24,7 +24,9 @@ MIB: Final = 1 << 20
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
 # Variables with our prefix that belong to other programs (the SDK, the CLI, the tests).
-FOREIGN_VARIABLES: Final = frozenset({"LICET_NODE_ROOT", "LICET_PROFILE", "LICET_TARGET", "LICET_CONFIG"})
+FOREIGN_VARIABLES: Final = frozenset(
+    {"LICET_NODE_ROOT", "LICET_PROFILE", "LICET_TARGET", "LICET_CONFIG", "LICET_PASSPHRASE"}
+)
 
 
 class InvalidConfig(LicetError):

@@ -1,0 +1,100 @@
+"""Errors at the API's door: one table from codes to gRPC status, and the details that travel along.
+
+Every `LicetError` becomes a google.rpc.Status with an ErrorInfo: reason is its code, domain "licet",
+metadata its facts with "fault" and "remedy". What is no `LicetError` is a bug of ours: it is logged
+with its trace and answered as INTERNAL without its text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+import grpc
+from licet.errors import Fault, LicetError
+from licet.status_details import METADATA_KEY, ErrorInfo, encode_status
+
+from node import logs
+
+# Codes that say more than their fault's owner does; all others follow `_BY_FAULT`.
+STATUS_BY_CODE: Final = {
+    "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "UNKNOWN_PARTY": grpc.StatusCode.NOT_FOUND,
+    "UNKNOWN_ASSET": grpc.StatusCode.NOT_FOUND,
+    "UNKNOWN_OFFER": grpc.StatusCode.NOT_FOUND,
+    "UNKNOWN_AGREEMENT": grpc.StatusCode.NOT_FOUND,
+    "UNKNOWN_CURRENCY": grpc.StatusCode.NOT_FOUND,
+    "REQUEST_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "PAGE_TOKEN_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "CURSOR_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_ENCODING": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_SIGNATURE": grpc.StatusCode.UNAUTHENTICATED,
+    "TX_MALFORMED": grpc.StatusCode.INVALID_ARGUMENT,
+    "NOT_ANCHORED_YET": grpc.StatusCode.FAILED_PRECONDITION,
+    "HEIGHT_NOT_KEPT": grpc.StatusCode.OUT_OF_RANGE,
+    "QUOTA_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "RESOURCE_EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
+    "STORAGE_DEAD": grpc.StatusCode.UNAVAILABLE,
+    "CLOCK_NOT_MANUAL": grpc.StatusCode.FAILED_PRECONDITION,
+    "NOT_FINAL_IN_TIME": grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+_BY_FAULT: Final = {
+    Fault.SENDER: grpc.StatusCode.FAILED_PRECONDITION,
+    Fault.PEER: grpc.StatusCode.UNAVAILABLE,
+    Fault.MACHINE: grpc.StatusCode.UNAVAILABLE,
+    Fault.OPERATOR: grpc.StatusCode.FAILED_PRECONDITION,
+    Fault.US: grpc.StatusCode.INTERNAL,
+}
+assert set(_BY_FAULT) == set(Fault)
+
+
+class RequestInvalid(LicetError):
+    """A request that no state could answer."""
+
+    def __init__(self, field: str, why: str, *, code: str = "REQUEST_INVALID") -> None:
+        super().__init__(
+            code,
+            f"The request's {field} {why}.",
+            fault=Fault.SENDER,
+            remedy="See the field's comment in proto/licet/v1.",
+            facts={"field": field},
+        )
+
+
+class NotFound(LicetError):
+    """A record that the ledger does not hold."""
+
+    def __init__(self, what: str, id_: str) -> None:
+        super().__init__(
+            "NOT_FOUND",
+            f"There is no {what} {id_!r} on this ledger.",
+            fault=Fault.SENDER,
+            remedy="Check the id; a record appears once its block is final and executed on this node.",
+            facts={"what": what, "id": id_},
+        )
+
+
+def status_of(error: LicetError) -> grpc.StatusCode:
+    """The gRPC status of a domain error."""
+    return STATUS_BY_CODE.get(error.code, _BY_FAULT[error.fault])
+
+
+def details_of(error: LicetError) -> bytes:
+    """The serialized google.rpc.Status of a domain error."""
+    code: int = status_of(error).value[0]
+    metadata = {**error.facts, "fault": error.fault.value, "remedy": error.remedy}
+    return encode_status(code, error.message, ErrorInfo(reason=error.code, metadata=metadata))
+
+
+async def abort(context: Any, error: Exception, *, what: str) -> NoReturn:
+    """End a call with an error: a `LicetError` as it stands, anything else as a bug of ours."""
+    if not isinstance(error, LicetError):
+        logs.logger("api").error("a call failed by a bug", extra={"call": what}, exc_info=error)
+        error = LicetError(
+            "INTERNAL",
+            "The node failed to answer; its log holds the reason.",
+            fault=Fault.US,
+            remedy="Tell the node's operator, and try another node.",
+        )
+    await context.abort(status_of(error), str(error), ((METADATA_KEY, details_of(error)),))
+    raise AssertionError("abort returns never")
