@@ -41,6 +41,7 @@ class Anchors:
 
     def executed(self, roots: ExecutedRoots) -> Header | None:
         """A height was executed. Returns a final header that claims other roots for it, if one does."""
+        assert roots.height > self.newest.height, "C-6: blocks are executed in order, each once"
         changed = _differs(roots, self.newest)
         self._roots[roots.height] = roots
         self.newest = roots

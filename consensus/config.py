@@ -35,6 +35,7 @@ JUSTIFICATION_MAX: Final = 64  # certificates in a proposal; the rest is fetched
 RESYNC_ITEMS_MAX: Final = 256  # votes and certificates in one Resync; more go in a further one
 CERTIFICATES_REQUEST_MAX: Final = 256  # views in one CertificateRequest
 BLOCKS_REQUEST_MAX: Final = 16  # ids in one BlockRequest
+REQUESTS_MAX: Final = 64  # a peer's requests answered in one ANSWER_EVERY_US
 CATCH_UP_BATCH: Final = 64  # final blocks asked for at once, C-15
 CATCH_UP_BATCH_MAX: Final = 256  # longest answer: up to the next direct finalization
 CATCH_UP_AHEAD: Final = 256  # committed but unexecuted blocks beyond which nothing is fetched

@@ -52,6 +52,7 @@ from consensus.resync import Resender
 from consensus.status import PeerSeen, Status
 from consensus.types import Recovered, Verdict
 
+Asked = CertificateRequest | BlockRequest | FinalizedRequest
 STEPS_MAX: Final = 100_000  # of the fixpoint: reached only by a bug
 
 
@@ -196,6 +197,18 @@ class Replica:
                 for vote in message.votes:
                     voting.take_vote(core, vote)
                 self._resender.answer(peer, message)
+            case BlockResponse():
+                self._fetcher.take_blocks(peer, message)
+            case FinalizedResponse():
+                self._fetcher.take_final(message)
+            case CertificateRequest() | BlockRequest() | FinalizedRequest():
+                if self._resender.allows_request(peer):
+                    self._asked(peer, message)
+
+    def _asked(self, peer: ValidatorIndex, message: Asked) -> None:
+        """Answer what we can; a peer that asks too often is not answered (C-16)."""
+        core = self._core
+        match message:
             case CertificateRequest():
                 self._resender.answer_request(peer, message)
             case BlockRequest():
@@ -203,14 +216,10 @@ class Replica:
                 blocks = tuple(block for block in found if block is not None)
                 if blocks:
                     core.send(BlockResponse(blocks=blocks), peer)
-            case BlockResponse():
-                self._fetcher.take_blocks(peer, message)
             case FinalizedRequest():
                 core.out.requests.append(
                     ServeFinalized(peer=peer, from_height=message.from_height, count=message.count)
                 )
-            case FinalizedResponse():
-                self._fetcher.take_final(message)
 
     def _payload_checked(self, event: PayloadChecked) -> None:
         entry = self._core.tree.get(event.block_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from licet.certificate import Certificate, Vote
 from licet.types import ValidatorIndex, View
 
-from consensus.config import ANSWER_EVERY_US, IDLE_MAX_US, RESEND_US, RESYNC_ITEMS_MAX
+from consensus.config import ANSWER_EVERY_US, IDLE_MAX_US, REQUESTS_MAX, RESEND_US, RESYNC_ITEMS_MAX
 from consensus.core import Core
 from consensus.leader import Leader
 from consensus.messages import CertificateRequest, Resync
@@ -25,6 +25,7 @@ class Resender:
         self._period_us = RESEND_US
         self.next_us = 0
         self._answered_us: dict[ValidatorIndex, int] = {}
+        self._requests: dict[ValidatorIndex, tuple[int, int]] = {}  # since when, how many
 
     def start(self) -> None:
         """At start everything is sent to everyone, even if it is the finalization alone."""
@@ -72,6 +73,14 @@ class Resender:
         if message.answer:
             return False
         return message.finalized_view < core.finalized_view or message.view < core.view
+
+    def allows_request(self, peer: ValidatorIndex) -> bool:
+        """C-16: a peer's requests are answered up to a rate; the rest is dropped, and it asks again."""
+        since_us, count = self._requests.get(peer, (0, 0))
+        if self._core.mono_us >= since_us + ANSWER_EVERY_US:
+            since_us, count = self._core.mono_us, 0
+        self._requests[peer] = (since_us, count + 1)
+        return count < REQUESTS_MAX
 
     def answer_request(self, peer: ValidatorIndex, request: CertificateRequest) -> None:
         """Certificates of a range of views; the finalization stands for all below it."""

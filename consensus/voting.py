@@ -64,15 +64,23 @@ def take_certificate(core: Core, certificate: Certificate) -> None:
     match certificate.kind:
         case VoteKind.NOTARIZE:
             state.notarization = certificate
-            if state.proposal is not None and state.proposal.id == certificate.digest and state.received_us:
-                leading = state.proposal.header.proposer == core.config.index
-                core.pacemaker.measured(core.mono_us - state.received_us, leading=leading)
+            _measure(core, state)
         case VoteKind.NULLIFY:
             state.nullification = certificate
             if certificate.view >= core.view:
                 enter(core, certificate)
         case VoteKind.FINALIZE:
             _finalized(core, certificate)
+
+
+def _measure(core: Core, state: ViewState) -> None:
+    """C-8: from proposal to notarization. A view we gave up measures an outage; × 1.5 stands for it."""
+    proposal, notarization = state.proposal, state.notarization
+    if proposal is None or notarization is None or notarization.digest != proposal.id:
+        return
+    if state.received_us and core.own_vote(state.view, VoteKind.NULLIFY) is None:
+        leading = proposal.header.proposer == core.config.index
+        core.pacemaker.measured(core.mono_us - state.received_us, leading=leading)
 
 
 def _finalization_of_head(core: Core, certificate: Certificate) -> None:

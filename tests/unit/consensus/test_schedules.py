@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from licet.certificate import FIRST_EPOCH, Header, Vote, VoteKind, payload_root, sign_vote
+from licet.types import ZERO_HASH, Hash32, TimestampMs, ValidatorIndex, View
 
 from consensus.effects import Send
 from consensus.messages import Proposal
 from consensus.types import Block
-from licet.certificate import FIRST_EPOCH, Header, Vote, VoteKind, payload_root, sign_vote
-from licet.types import ZERO_HASH, Hash32, TimestampMs, ValidatorIndex, View
 from tests.unit.consensus.harness import CHAIN, KEYS, Node, World, digest
 
 TROUBLE_US = 2_000_000
@@ -112,7 +112,9 @@ def _partition(world: World) -> None:
     if world.random.random() < 0.3:  # one direction only
         links = {(a, b) for a, b in links if a < b}
     world.blocked |= links
-    world.at(world.now_us + world.random.randint(50_000, 700_000), lambda: world.blocked.difference_update(links))
+    world.at(
+        world.now_us + world.random.randint(50_000, 700_000), lambda: world.blocked.difference_update(links)
+    )
 
 
 def run(seed: int, *, liar: bool = False) -> World:
@@ -131,7 +133,8 @@ def run(seed: int, *, liar: bool = False) -> World:
         trouble = rng.choice(("crash", "crash", "partition", "power"))
         when = rng.randint(0, TROUBLE_US)
         if trouble == "crash":
-            world.at(when, lambda node=rng.choice(honest): _crash_and_restart(world, node))
+            node = rng.choice(honest)
+            world.at(when, lambda node=node: _crash_and_restart(world, node))
         elif trouble == "partition":
             world.at(when, lambda: _partition(world))
         else:
@@ -166,7 +169,9 @@ def test_one_equivocating_leader(block: int) -> None:
 def test_evidence_of_the_liar_is_kept() -> None:
     world = run(1001, liar=True)
     (liar,) = world.rewrite
-    kept = [one for node in world.nodes if node.index != liar and node.replica for one in node.replica.evidence()]
+    kept = [
+        one for node in world.nodes if node.index != liar and node.replica for one in node.replica.evidence()
+    ]
     assert kept
     assert {one.voter for one in kept} == {liar}
 
