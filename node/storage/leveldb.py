@@ -9,8 +9,7 @@ height in the data folder before it is acknowledged; the next open compares.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
@@ -41,45 +40,66 @@ class LevelDBOptions:
 
 
 class ValueCache:
-    """State values (and known absences), least recently used out first, bounded in bytes."""
+    """State values (and known absences) that were used lately, bounded in bytes.
+
+    Two generations: what is used goes into the young one; when that has
+    half of the room it becomes the old one, and what was in the old one and
+    was not used again is let go. Plain dictionaries of bytes, because the garbage
+    collector walks through every entry of an OrderedDict and through none of these.
+    """
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._values: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._half = bytes_max // 2
+        self._young: dict[bytes, bytes | None] = {}
+        self._young_bytes = 0
+        self._old: dict[bytes, bytes | None] = {}
         self._lock = Lock()  # a commit may run in a thread beside the reads
 
     def lookup(self, key: bytes) -> tuple[bool, bytes | None]:
         """Whether the key is known, and its value."""
-        with self._lock:
-            try:
-                value = self._values[key]
-            except KeyError:
-                return False, None
-            self._values.move_to_end(key)
+        value = self._young.get(key, _UNKNOWN)
+        if value is not _UNKNOWN:
             return True, value
-
-    def store(self, key: bytes, value: bytes | None) -> None:
-        """Remember a value, or that there is none."""
-        values = self._values
         with self._lock:
-            if key in values:
-                self._bytes -= self._cost(key, values[key])
-                values.move_to_end(key)
-            values[key] = value
-            self._bytes += self._cost(key, value)
-            while self._bytes > self._bytes_max:
-                old_key, old_value = values.popitem(last=False)
-                self._bytes -= self._cost(old_key, old_value)
+            value = self._old.get(key, _UNKNOWN)
+            if value is _UNKNOWN:
+                return False, None
+            self._add(key, value)
+        return True, value
 
-    @staticmethod
-    def _cost(key: bytes, value: bytes | None) -> int:
-        return _ENTRY_BYTES + len(key) + (len(value) if value is not None else 0)
+    def store(self, values: Mapping[bytes, bytes | None]) -> None:
+        """Remember values, or that there are none."""
+        with self._lock:
+            for key, value in values.items():
+                self._add(key, value)
+
+    def _add(self, key: bytes, value: bytes | None) -> None:
+        before = self._young.get(key, _UNKNOWN)
+        if before is not _UNKNOWN:
+            self._young_bytes -= _cost(key, before)
+        self._young[key] = value
+        self._young_bytes += _cost(key, value)
+        # Whatever stays in the old generation is older than this.
+        self._old.pop(key, None)
+        if self._young_bytes > self._half:
+            self._old = self._young
+            self._young = {}
+            self._young_bytes = 0
+            if _cost(key, value) > self._half:
+                self._old = {}  # one value alone that has no room
 
     @property
     def bytes_used(self) -> int:
         """The estimate that the bound is held to."""
-        return self._bytes
+        return self._young_bytes + sum(_cost(key, value) for key, value in self._old.items())
+
+
+# Stands for "not in the cache", which None cannot: it says "not in the ledger".
+_UNKNOWN: Final = b"unknown, told by identity"
+
+
+def _cost(key: bytes, value: bytes | None) -> int:
+    return _ENTRY_BYTES + len(key) + (len(value) if value is not None else 0)
 
 
 class LevelDBStorage(RecordStore):
@@ -136,15 +156,14 @@ class LevelDBStorage(RecordStore):
         value = self._read(Kind.STATE, key)
         # A commit in another thread may have replaced what was just read: then do not keep it.
         if generation == self._generation and not generation & 1:
-            self._cache.store(key, value)
+            self._cache.store({key: value})
         return value
 
     def commit(self, batch: WriteBatch, *, synced: bool = True) -> None:
         self._generation += 1
         try:
             super().commit(batch, synced=synced)
-            for key, value in batch.values.items():
-                self._cache.store(key, value)
+            self._cache.store(batch.values)
             if synced:
                 self._acknowledge(batch.height)
         finally:
