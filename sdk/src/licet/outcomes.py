@@ -74,7 +74,8 @@ class Committed:
     timestamp_ms: int
     events: tuple[Event, ...] = ()
     entries: tuple[Entry, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)  # ids that the client chose, by what they name
+    names: Mapping[str, str] = field(default_factory=dict)  # ids by what they name, such as "agreement"
+    preview: bool = False  # True where it was validated only and nothing happened
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -94,8 +95,26 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEvent:
+    """An event with its place. `cursor` is its id: following resumes after it."""
+
+    cursor: str
+    height: int
+    timestamp_ms: int
+    transaction_hash: bytes
+    kind: str
+    attributes: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        document = plain(self)
+        assert isinstance(document, dict)
+        return document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """Admitted and durable on one node (WAIT_ADMITTED), or valid where only validation was asked for."""
+    """Admitted and durable on one node; its receipt follows."""
 
     transaction_hash: bytes
     id: bytes

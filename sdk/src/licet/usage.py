@@ -241,12 +241,13 @@ def to_reports(
     report: str,
     fact: str,
     period_start_ms: int,
+    period_end_ms: int | None = None,
     rows_per_report: int = ROWS_PER_REPORT,
 ) -> list[ReportUsage]:
     """Pack rows into columns, a report for each chunk: `report`, or `report.1`, `report.2` … for several."""
     if not 1 <= rows_per_report <= REPORT_ROWS_MAX:
         raise ValueError(f"a report has 1 to {REPORT_ROWS_MAX} rows")
-    check = row_check(start_ms=period_start_ms)
+    check = row_check(start_ms=period_start_ms, end_ms=period_end_ms)
     chunks: list[tuple[dict[str, int], list[int], list[int], list[int]]] = []
     bad: list[BadRow] = []
     for position, row in enumerate(rows, 1):
