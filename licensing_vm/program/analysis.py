@@ -17,7 +17,18 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from licensing_vm.program.limits import PPM, SPAN_TOTAL_FACTOR
-from licensing_vm.program.model import NONE, Clause, Kind, Op, Program, Rate, Rounding, Tier, Trigger
+from licensing_vm.program.model import (
+    NONE,
+    Clause,
+    Constant,
+    Kind,
+    Op,
+    Program,
+    Rate,
+    Rounding,
+    Tier,
+    Trigger,
+)
 
 _CORNER_VARIABLES_MAX: Final = 8
 _TERMS_MAX: Final = 256
@@ -111,11 +122,15 @@ class Analysis:
         self.shapes[out] = shape
         return shape
 
+    def constant(self, at: int) -> Constant:
+        """The constant at an index; the checker overrides this while it still gathers them."""
+        return self._program.constants[at]
+
     def _shape(self, op: Op, args: tuple[int, ...]) -> Shape:
         program = self._program
         match op:
             case Op.CONST:
-                constant = program.constants[args[0]]
+                constant = self.constant(args[0])
                 return _constant(Fraction(constant.num, constant.den), constant.den)
             case Op.PARAM:
                 bounds = _param_bounds(program, args[0])

@@ -1,0 +1,181 @@
+"""Text to tokens, each with its place; comments and blank lines are kept for the formatter.
+
+Bounded: a source above `SOURCE_BYTES_MAX` or `TOKENS_MAX` is refused before
+anything else looks at it. Knows no grammar.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from licensing_vm.language.diagnostics import Code, Place, Stop, error
+from licensing_vm.program.limits import NAME_CHARS_MAX, SOURCE_BYTES_MAX, TEXT_CHARS_MAX, TOKENS_MAX
+
+_NUMBER_CHARS_MAX: Final = 40
+
+
+class T(IntEnum):
+    """Kinds of tokens."""
+
+    NAME = 1
+    DOTTED = 2  # a name with dots, for templates only
+    NUMBER = 3
+    VERSION = 4  # 1.0.0
+    HEX = 5  # 64 hexadecimal digits
+    STRING = 6
+    SYMBOL = 7
+    END = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    kind: T
+    text: str  # as written; a string has its quotes
+    place: Place
+    comments: tuple[str, ...]  # comments on lines of their own before this token
+    trailing: str  # a comment after this token, on its line
+    blank_before: bool  # an empty line stood before it (and before its comments)
+
+    @property
+    def value(self) -> str:
+        """A string without its quotes; any other token as written."""
+        return self.text[1:-1] if self.kind is T.STRING else self.text
+
+
+_TOKEN: Final = re.compile(
+    r"""(?P<SPACE>[ \t\r]+)
+    |(?P<NEWLINE>\n)
+    |(?P<COMMENT>\#[^\n]*)
+    |(?P<HEX>[0-9a-f]{64}(?![0-9A-Za-z_]))
+    |(?P<VERSION>[0-9]+\.[0-9]+\.[0-9]+(?![0-9A-Za-z_.]))
+    |(?P<NUMBER>[0-9]+(?:_[0-9]+)*(?:\.[0-9]+(?:_[0-9]+)*)?(?![0-9A-Za-z_]))
+    |(?P<DOTTED>[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+)
+    |(?P<NAME>[A-Za-z][A-Za-z0-9_]*)
+    |(?P<STRING>"[^"\n]*")
+    |(?P<SYMBOL>->|\.\.|[{}()\[\];:,=<>+\-*/%.])
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_KINDS: Final = {kind.name: kind for kind in T}
+
+
+def tokenize(source: str) -> tuple[Token, ...]:
+    """All tokens, the last one END. Raises `Stop` at the first thing that is none."""
+    start = Place(1, 1, 1)
+    size = len(source.encode("utf-8", "surrogatepass"))
+    if size > SOURCE_BYTES_MAX:
+        raise Stop(
+            error(
+                Code.TOO_BIG,
+                start,
+                f"The source has {size:_} bytes; a template has at most {SOURCE_BYTES_MAX:_}.",
+                "Split it into several templates.",
+            )
+        )
+    builder = _Builder()
+    at, line, line_start = 0, 1, 0
+    while at < len(source):
+        match = _TOKEN.match(source, at)
+        if match is None:
+            raise _no_token(source, at, Place(line, at - line_start + 1, 1))
+        kind, text = match.lastgroup or "", match.group()
+        place = Place(line, at - line_start + 1, len(text))
+        at = match.end()
+        if kind == "NEWLINE":
+            line, line_start = line + 1, at
+            builder.newline()
+        elif kind == "COMMENT":
+            builder.comment(text.rstrip())
+        elif kind != "SPACE":
+            _bounded(kind, text, place)
+            builder.token(_KINDS[kind], text, place)
+    return builder.done(Place(line, at - line_start + 1, 1))
+
+
+class _Builder:
+    """Collects tokens and hands each its comments: same line is trailing, else it belongs to the next."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token] = []
+        self._comments: list[str] = []
+        self._newlines = 0
+        self._blank = False
+        self._pending: tuple[T, str, Place, tuple[str, ...], bool] | None = None
+        self._trailing = ""
+
+    def newline(self) -> None:
+        self._newlines += 1
+        if self._newlines >= 2 and not self._comments:
+            self._blank = True
+
+    def comment(self, text: str) -> None:
+        if self._newlines == 0 and self._pending is not None and not self._trailing:
+            self._trailing = text
+        else:
+            self._comments.append(text)
+        self._newlines = 0
+
+    def token(self, kind: T, text: str, place: Place) -> None:
+        self._flush()
+        if len(self._tokens) >= TOKENS_MAX:
+            raise Stop(
+                error(
+                    Code.TOO_BIG,
+                    place,
+                    f"The source has more than {TOKENS_MAX:_} words.",
+                    "Split it into several templates.",
+                )
+            )
+        self._pending = (kind, text, place, tuple(self._comments), self._blank)
+        self._comments, self._newlines, self._blank = [], 0, False
+
+    def _flush(self) -> None:
+        if self._pending is not None:
+            kind, text, place, comments, blank = self._pending
+            self._tokens.append(
+                Token(
+                    kind=kind,
+                    text=text,
+                    place=place,
+                    comments=comments,
+                    trailing=self._trailing,
+                    blank_before=blank,
+                )
+            )
+        self._pending, self._trailing = None, ""
+
+    def done(self, place: Place) -> tuple[Token, ...]:
+        self.token(T.END, "", place)
+        self._flush()
+        return tuple(self._tokens)
+
+
+def _bounded(kind: str, text: str, place: Place) -> None:
+    most = {"STRING": TEXT_CHARS_MAX, "NUMBER": _NUMBER_CHARS_MAX, "HEX": 64}.get(kind, NAME_CHARS_MAX)
+    if len(text) > most:
+        raise Stop(
+            error(
+                Code.TOO_BIG,
+                place,
+                f"This has {len(text):_} characters; the most is {most:_}.",
+                "Shorten it.",
+            )
+        )
+
+
+def _no_token(source: str, at: int, place: Place) -> Stop:
+    char = source[at]
+    if char == '"':
+        reason, remedy = "This text is not closed on its line.", 'Close it with " before the line ends.'
+    elif char.isdigit():
+        reason = "This is no number."
+        remedy = "Write numbers like 1_000_000 or 12.5: digits, single underscores between them, one dot."
+    elif char == "–":
+        reason, remedy = "A long dash has no meaning here.", "Write - for minus, -> for a share."
+    else:
+        reason = f"The character {char!r} has no meaning outside a quoted text."
+        remedy = "Remove it. Names have letters, digits and underscores; comments begin with #."
+    return Stop(error(Code.SYNTAX, place, reason, remedy))
