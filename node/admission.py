@@ -80,6 +80,8 @@ class Admission:
         """Take one transaction from the queue."""
         call, position, raw = self._queue.popleft()
         self.queued_bytes -= len(raw)
+        if call.abandoned:
+            return
         try:
             transaction = self._verifier.admit_form(raw)
         except LicetError as error:

@@ -191,6 +191,11 @@ class Core:
         return self._pool
 
     @property
+    def final_ms(self) -> TimestampMs:
+        """Block time of the highest final block."""
+        return self._final_ms
+
+    @property
     def executing(self) -> int:
         """Final blocks handed to the executor and not reported back."""
         return len(self._executing)

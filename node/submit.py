@@ -33,6 +33,19 @@ class Busy(LicetError):
         self.retry_ms = retry_ms
 
 
+class Overloaded(LicetError):
+    """The node did not come to look at the transaction in time."""
+
+    def __init__(self, *, retry_ms: int) -> None:
+        super().__init__(
+            "RESOURCE_EXHAUSTED",
+            "This node did not come to check the transaction in the time given; it was not admitted.",
+            fault=Fault.SENDER,
+            remedy=f"Submit again in {retry_ms} ms.",
+            facts={"retry_ms": str(retry_ms)},
+        )
+
+
 class Expired(LicetError):
     """The transaction's last moment has passed, before or after admission."""
 

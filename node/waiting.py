@@ -15,7 +15,7 @@ from licet.errors import LicetError
 from licet.types import Hash32
 
 from node.batches import Batch
-from node.submit import Admitted, Expired, Outcome, Pending, Refused
+from node.submit import Admitted, Expired, Outcome, Overloaded, Pending, Refused
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class Call:
     hashes: list[Hash32 | None]
     missing: int
     done: asyncio.Future[None]
+    abandoned: bool = False  # its time is over: what was not looked at yet never is
 
     def settle(self, position: int, outcome: Outcome) -> None:
         """Set one outcome; the last one resolves the call."""
@@ -37,15 +38,19 @@ class Call:
         if self.missing == 0 and not self.done.done():
             self.done.set_result(None)
 
-    def result(self) -> list[Outcome]:
-        """The outcomes; what has none is `Pending`, or was never looked at and is refused by nobody."""
-        found: list[Outcome] = []
-        for outcome, hash_ in zip(self.outcomes, self.hashes, strict=True):
-            if outcome is None:
-                assert hash_ is not None, "every transaction is admitted or refused before a call ends"
-                outcome = Pending(hash=hash_)
-            found.append(outcome)
-        return found
+    def result(self, retry_ms: int) -> list[Outcome]:
+        """The outcomes. Without one: `Pending` if admitted, else refused, and nobody looks at it any more."""
+        self.abandoned = True
+        return [
+            self._late(position, retry_ms) if outcome is None else outcome
+            for position, outcome in enumerate(self.outcomes)
+        ]
+
+    def _late(self, position: int, retry_ms: int) -> Outcome:
+        transaction = self.hashes[position]
+        if transaction is None:
+            return Refused(hash=None, error=Overloaded(retry_ms=retry_ms))
+        return Pending(hash=transaction)
 
 
 @dataclass(slots=True)

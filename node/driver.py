@@ -1,0 +1,542 @@
+"""The asyncio driver: queues in, one core, files and wire out. Small, and the only loop.
+
+A turn serves urgent messages and timers, then at most one slice of
+verification or execution (5 ms, C-16), then lets the loop breathe. Effects are applied in
+the order that `node.core_effects` fixes: payload, sync, votes, sync, wire,
+execution. Syncs run inline (0.2 ms here; a hop to a thread costs half of that
+and a turn of latency); large write batches of the store are committed in one
+helper thread, in which LevelDB holds no interpreter lock.
+
+A failed write ends the process: nothing of its turn is sent (dead-handle rule).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from licet.errors import InvalidEncoding, LicetError
+from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
+
+from consensus import codec, verify
+from consensus.errors import PeerFault
+from consensus.events import Event, PeerConnected, PeerLost, Received, Tick
+from node import indexes, logs
+from node.admission import Admission
+from node.assembly import Node
+from node.batches import BatchForm, batch_digest
+from node.clock import Clock
+from node.core_effects import CoreEffects, CoreSend, ReadyBlock, merge_turn
+from node.core_events import (
+    BatchArrived,
+    BatchesNotHeld,
+    BatchesOffered,
+    BatchesWanted,
+    BatchInvalid,
+    BlockExecuted,
+    ClockAdvanced,
+    CoreEvent,
+    Submitted,
+)
+from node.executor import Prepared
+from node.inbox import Inbox
+from node.limits import OWN_QUOTA_BYTES, RESULTS_WAITING_MAX, SLICE_US
+from node.net import outgoing
+from node.net.peer_messages import (
+    BatchesMissing,
+    BatchOffer,
+    BatchRequest,
+    ClockMoved,
+    ConsensusMessage,
+    PeerMessage,
+)
+from node.net.port import Transport
+from node.stages import Stage, Stages
+from node.status import describe
+from node.storage.wal import PayloadKind
+from node.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
+from node.verifier import BatchWork, InvalidBatch
+from node.waiting import Call, Waiting
+
+INLINE_COMMIT_BYTES: Final = 64 << 10  # a smaller write batch is not worth a hop to the thread
+RETRY_MS: Final = 200
+
+log = logs.logger("driver")
+
+
+class Driver:
+    """Runs one assembled node. Implements `net.port.Receiver` and `submit.Ledger`."""
+
+    def __init__(self, node: Node, *, clock: Clock, transport: Transport) -> None:
+        self.node: Final = node
+        self.clock: Final = clock
+        self.stages: Final = Stages()
+        self._core = node.core
+        self._transport = transport
+        self._others = tuple(
+            ValidatorIndex(one) for one in range(node.chain.validators.n) if one != node.chain.index
+        )
+        self._inbox = Inbox(self._others)
+        self._events: deque[CoreEvent] = deque()  # connections and commands, before all else
+        self._waiting = Waiting()
+        self._admission = Admission(
+            verifier=node.verifier,
+            machine=node.machine,
+            parameters=node.genesis.parameters,
+            waiting=self._waiting,
+            receipt=self._final_receipt,
+        )
+        self._work: tuple[ValidatorIndex, BatchForm, BatchWork] | None = None
+        self._to_execute: deque[ReadyBlock] = deque()
+        self._committing = False
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._connected: set[ValidatorIndex] = set()
+        self._payload_dirty = False
+        self._wake_at_us: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._scheduled = False
+        self._running = False
+        self._height_waiters: list[tuple[Height, asyncio.Future[None]]] = []
+        self._faults: dict[ValidatorIndex, int] = {}
+        self._loop: asyncio.AbstractEventLoop
+        self.failed: asyncio.Future[None]  # fails with what ended this node
+        self.executed_transactions = 0
+        self.executed_rows = 0
+
+    # --- life ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what the disk holds, then open the channels."""
+        self._loop = asyncio.get_running_loop()
+        self.failed = self._loop.create_future()
+        self._running = True
+        self.clock.set_ms(self.node.first_time_ms())
+        self._guarded(lambda: self._apply(self.node.start(now_ms=self._now(), mono_us=self._mono())))
+        if self.failed.done():
+            await self.failed
+        self._schedule()
+        await self._transport.start(self)
+
+    async def stop(self) -> None:
+        """Stop taking work, let a write that is under way end, close channels and files."""
+        if not self._running:
+            return
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiting.fail(Stopping())
+        for _, future in self._height_waiters:
+            future.cancel()
+        await self._transport.close()
+        await self._loop.run_in_executor(None, self._writer.shutdown)
+        self.node.close()
+
+    def _fail(self, error: BaseException) -> None:
+        """The end of this node: whatever the reason, nothing more is written or sent."""
+        if not self._running:
+            return
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+        log.critical(str(error), exc_info=None if isinstance(error, LicetError) else error)
+        self._waiting.fail(Stopping())
+        for _, future in self._height_waiters:
+            future.cancel()
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    # --- the transport's receiver -------------------------------------------------
+
+    def connected(self, peer: ValidatorIndex) -> None:
+        self._connected.add(peer)
+        self._push(PeerConnected(now_ms=self._now(), mono_us=self._mono(), peer=peer))
+        if self.clock.manual:
+            self._transport.send(peer, (ClockMoved(now_ms=self._now()),))
+
+    def lost(self, peer: ValidatorIndex) -> None:
+        self._connected.discard(peer)
+        self._push(PeerLost(now_ms=self._now(), mono_us=self._mono(), peer=peer))
+
+    def received(self, peer: ValidatorIndex, messages: Sequence[PeerMessage], size: int) -> None:
+        self._inbox.put(peer, messages)
+        self._schedule()
+
+    async def room(self, peer: ValidatorIndex) -> None:
+        await self._inbox.room(peer)
+
+    def misbehaved(self, peer: ValidatorIndex, why: str) -> None:
+        count = self._faults.get(peer, 0) + 1
+        self._faults[peer] = count
+        if count & (count - 1) == 0:  # each doubling is worth a line, a flood is not
+            log.warning("peer misbehaved", extra={"peer": peer, "why": why, "times": count})
+
+    # --- the ledger's door --------------------------------------------------------
+
+    async def submit(
+        self, raws: Sequence[bytes], *, wait: bool = True, timeout_s: float = 30.0
+    ) -> list[Outcome]:
+        if not self._running or self.node.chain.index is None:
+            raise Stopping
+        self._check_room()
+        call = Call(
+            wait=wait,
+            outcomes=[None] * len(raws),
+            hashes=[None] * len(raws),
+            missing=len(raws),
+            done=self._loop.create_future(),
+        )
+        if not raws:
+            return []
+        for position, raw in enumerate(raws):
+            self._admission.submit(call, position, raw)
+        self._schedule()
+        try:
+            await asyncio.wait_for(call.done, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            call.abandoned = True
+        return call.result(RETRY_MS)
+
+    def _check_room(self) -> None:
+        held = self._admission.held_bytes
+        index = self.node.chain.index
+        if index is not None:
+            held += self._core.pool.used_bytes(index)
+        if held > OWN_QUOTA_BYTES // 2 or len(self._waiting) > RESULTS_WAITING_MAX:
+            raise Busy(held_bytes=held, limit_bytes=OWN_QUOTA_BYTES // 2, retry_ms=RETRY_MS)
+
+    def status(self) -> NodeStatus:
+        return describe(
+            self.node, now_ms=self._now(), mono_us=self._mono(), connected=self._connected, clock=self.clock
+        )
+
+    async def wait_for_height(self, height: Height, *, timeout_s: float = 30.0) -> bool:
+        if self.node.executor.height >= height:
+            return True
+        if not self._running:
+            raise Stopping
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._height_waiters.append((height, future))
+        try:
+            await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            if self._running:
+                raise
+            raise Stopping from None
+        return True
+
+    async def advance(self, to_ms: TimestampMs, *, timeout_s: float = 30.0) -> TimestampMs:
+        if not self._running:
+            raise Stopping
+        deadline = self._loop.time() + timeout_s
+        if self.clock.set_ms(to_ms):
+            self._push(ClockAdvanced(now_ms=self._now(), mono_us=self._mono(), gossip=True))
+        while self._core.final_ms < to_ms or self._core.executing:
+            left = deadline - self._loop.time()
+            height = Height(self.node.executor.height + 1)
+            if left <= 0 or not await self.wait_for_height(height, timeout_s=left):
+                break
+        return self._now()
+
+    # --- a turn -------------------------------------------------------------------
+
+    def _now(self) -> TimestampMs:
+        return self.clock.now_ms()
+
+    def _mono(self) -> int:
+        return self.clock.mono_us()
+
+    def _push(self, event: CoreEvent) -> None:
+        self._events.append(event)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and self._running:
+            self._scheduled = True
+            self._loop.call_soon(self._guarded, self._turn)
+
+    def _guarded(self, act: object) -> None:
+        try:
+            assert callable(act)
+            act()
+        except Exception as error:  # whatever it is: state and disk may differ now
+            self._fail(error)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if not self._running:
+            return
+        self.stages.begin()
+        self._serve_urgent()
+        until = self._mono() + SLICE_US
+        if self._to_execute and not self._committing:
+            self._execute_one()
+            until = max(until, self._mono() + SLICE_US // 5)  # a long block starves nobody
+        self._verify_slice(until)
+        self._flush_admission()
+        waiting = self._events or self._inbox.urgent or self._inbox.bulk or self._admission.busy
+        if waiting or self._work or (self._to_execute and not self._committing):
+            self._schedule()
+
+    def _serve_urgent(self) -> None:
+        """Commands, votes and timers, for at most a slice; then their effects."""
+        effects: list[CoreEffects] = []
+        until = self._mono() + SLICE_US
+        while self._events:
+            effects.append(self._core.handle(self._events.popleft()))
+        while self._inbox.urgent and self._mono() < until:
+            peer, message = self._inbox.next_urgent()
+            event = self._event_of(peer, message)
+            if event is not None:
+                effects.append(self._core.handle(event))
+        mono_us = self._mono()
+        if self._wake_at_us is not None and mono_us >= self._wake_at_us:
+            self._wake_at_us = None
+            effects.append(self._core.handle(Tick(now_ms=self._now(), mono_us=mono_us)))
+        self.stages.lap(Stage.ORDER)
+        if effects:
+            self._apply(merge_turn(effects))
+
+    def _event_of(self, peer: ValidatorIndex, message: PeerMessage) -> CoreEvent | None:
+        now_ms, mono_us = self._now(), self._mono()
+        match message:
+            case ConsensusMessage():
+                return self._consensus(peer, message.data, Event(now_ms=now_ms, mono_us=mono_us))
+            case BatchRequest():
+                return BatchesWanted(now_ms=now_ms, mono_us=mono_us, peer=peer, digests=message.digests)
+            case BatchesMissing():
+                return BatchesNotHeld(now_ms=now_ms, mono_us=mono_us, peer=peer, digests=message.digests)
+            case BatchOffer():
+                return BatchesOffered(now_ms=now_ms, mono_us=mono_us, peer=peer, digests=message.digests)
+            case ClockMoved():
+                if self.clock.manual and self.clock.set_ms(message.now_ms):
+                    return ClockAdvanced(now_ms=self._now(), mono_us=mono_us, gossip=False)
+        return None
+
+    def _consensus(self, peer: ValidatorIndex, data: bytes, at: Event) -> Received | None:
+        """Decode, ask whether it is wanted, verify: in this order (C-16)."""
+        ordering = self._core.ordering
+        try:
+            wanted = ordering.wants(peer, codec.decode(data))
+            if wanted is None:
+                return None
+            verified = verify.verify(wanted, config=self.node.chain, peer=peer, known=ordering.knows)
+        except (PeerFault, InvalidEncoding) as error:
+            self.misbehaved(peer, error.message)
+            return None
+        return Received(now_ms=at.now_ms, mono_us=at.mono_us, peer=peer, message=verified)
+
+    def _verify_slice(self, until: int) -> None:
+        """Batches of peers and transactions of clients in turn, until that time."""
+        effects: list[CoreEffects] = []
+        now_ms = self._now()
+        while self._mono() < until:
+            if self._work is not None or self._inbox.bulk:
+                event = self._batch_step(min(until, self._mono() + SLICE_US // 4))
+                self.stages.lap(Stage.VERIFY)
+                if event is not None:
+                    effects.append(self._core.handle(event))
+                    self.stages.lap(Stage.ORDER)
+            elif not self._admission.busy:
+                break
+            for _ in range(16):
+                if not self._admission.busy:
+                    break
+                self._admission.step(now_ms)
+            self.stages.lap(Stage.ADMIT)
+        if effects:
+            self._apply(merge_turn(effects))
+
+    def _batch_step(self, until_us: int) -> CoreEvent | None:
+        """Go on with the batch at hand, or take the next; the event when it is done."""
+        if self._work is None and not self._take_batch():
+            return None
+        assert self._work is not None
+        peer, form, work = self._work
+        try:
+            while True:
+                next(work)
+                if self._mono() >= until_us:
+                    return None
+        except StopIteration as done:
+            self._work = None
+            return BatchArrived(now_ms=self._now(), mono_us=self._mono(), peer=peer, batch=done.value)
+        except InvalidBatch as error:
+            self._work = None
+            return self._invalid(peer, form.digest, error)
+
+    def _take_batch(self) -> bool:
+        peer, raw = self._inbox.next_batch()
+        try:
+            form = self.node.verifier.form(raw)
+        except InvalidEncoding as error:
+            self.misbehaved(peer, error.message)
+            self._push(self._invalid(peer, batch_digest(raw), error))
+            return False
+        if not self._core.useful(form.digest):
+            return False
+        trusted = self._core.trusted(form.digest)
+        self._work = (peer, form, self.node.verifier.batch(form, trusted=trusted))
+        return True
+
+    def _invalid(self, peer: ValidatorIndex, digest: Hash32, error: LicetError) -> BatchInvalid:
+        self.misbehaved(peer, error.message)
+        return BatchInvalid(
+            now_ms=self._now(), mono_us=self._mono(), peer=peer, digest=digest, why=error.message
+        )
+
+    def _flush_admission(self) -> None:
+        mono_us = self._mono()
+        effects = [
+            self._core.handle(Submitted(now_ms=self._now(), mono_us=mono_us, admitted=admitted))
+            for admitted in self._admission.take(mono_us)
+        ]
+        self.stages.lap(Stage.ORDER)
+        if effects:
+            self._apply(merge_turn(effects))
+        else:
+            self._arm()
+
+    # --- effects ------------------------------------------------------------------
+
+    def _apply(self, effects: CoreEffects) -> None:
+        """One turn's effects, in the one order."""
+        self._persist(effects)
+        self.stages.lap(Stage.PERSIST)
+        if effects.sends:
+            self._send(effects.sends)
+        self._to_execute.extend(effects.execute)
+        if effects.dropped:
+            self._waiting.dropped(effects.dropped, now_ms=self._now())
+        if effects.isolate is not None:
+            log.critical(
+                "isolated: a quorum signed other roots than this node computed; it votes no more",
+                extra={
+                    "height": effects.isolate.ours.height,
+                    "ours": effects.isolate.ours.state_root.hex(),
+                    "theirs": effects.isolate.theirs.state_root.hex(),
+                },
+            )
+        for one in effects.evidence:
+            log.error("a validator contradicts itself", extra={"validator": one.voter, "view": one.view})
+        self._wake_at_us = effects.wake_at_us
+        self._arm()
+        if self._to_execute:
+            self._schedule()
+        self.stages.lap(Stage.ORDER)
+
+    def _persist(self, effects: CoreEffects) -> None:
+        payload, votes = self.node.payload, self.node.votes
+        for batch in effects.append_batches:
+            payload.append(PayloadKind.BATCH, batch.digest, batch.raw)
+        for block in effects.append_blocks:
+            payload.append(PayloadKind.BLOCK, block.id, block.encode())
+        self._payload_dirty |= bool(effects.append_batches or effects.append_blocks)
+        if effects.sync_payload and self._payload_dirty:
+            payload.sync()
+            self._payload_dirty = False
+        if effects.votes_file is not None or effects.append_votes:
+            assert votes is not None, "only a voter signs"
+            if effects.votes_file is not None:
+                votes.rewrite(effects.votes_file)
+            for record in effects.append_votes:
+                votes.append(record)
+            votes.sync()
+        if effects.forget_payload:
+            payload.drop(effects.forget_payload)
+            payload.trim()
+
+    def _send(self, sends: Sequence[CoreSend]) -> None:
+        """All of a turn's messages to one peer in one frame (C-16)."""
+        frames: dict[ValidatorIndex, list[tuple[PeerMessage, int]]] = {}
+        for send in sends:
+            wire = outgoing.wire(send)
+            for peer in self._others if send.to is None else (send.to,):
+                if peer in self._connected:
+                    frames.setdefault(peer, []).append(wire)
+        for peer, messages in frames.items():
+            for frame in outgoing.frames(messages):
+                self._transport.send(peer, frame)
+
+    def _arm(self) -> None:
+        """One timer for the core's wish and for the batch being filled; the newest replaces the old."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        times = [time for time in (self._wake_at_us, self._admission.flush_at_us()) if time is not None]
+        if times and self._running:
+            delay_us = max(0, min(times) - self._mono())
+            self._timer = self._loop.call_later(delay_us / 1_000_000, self._schedule)
+
+    # --- execution ----------------------------------------------------------------
+
+    def _execute_one(self) -> None:
+        prepared = self.node.executor.prepare(self._to_execute.popleft())
+        self.stages.lap(Stage.EXECUTE)
+        self._committing = True
+        size = sum(len(raw) for _, raw in prepared.batch.batches)
+        if size <= INLINE_COMMIT_BYTES:
+            self.node.storage.commit(prepared.batch, synced=True)
+            self.stages.lap(Stage.PERSIST)
+            self._committed(prepared)
+            return
+        future = self._loop.run_in_executor(self._writer, self._commit_in_thread, prepared)
+        future.add_done_callback(lambda done: self._guarded(lambda: self._commit_done(done, prepared)))
+
+    def _commit_in_thread(self, prepared: Prepared) -> int:
+        before = time.thread_time_ns()
+        self.node.storage.commit(prepared.batch, synced=True)
+        return time.thread_time_ns() - before
+
+    def _commit_done(self, done: asyncio.Future[int], prepared: Prepared) -> None:
+        used = done.result()  # raises what the commit raised
+        if self._running:
+            self.stages.add(Stage.PERSIST, used)
+            self.stages.begin()
+            self._committed(prepared)
+            self._schedule()
+
+    def _committed(self, prepared: Prepared) -> None:
+        """A block is durable: tell ordering, and everyone who waits."""
+        self._committing = False
+        self.node.executor.finished()
+        self.executed_transactions += len(prepared.result.executed)
+        self.executed_rows += prepared.result.rows
+        self.clock.set_ms(prepared.ready.block.header.timestamp_ms)
+        event = BlockExecuted(now_ms=self._now(), mono_us=self._mono(), roots=prepared.roots)
+        effects = self._core.handle(event)
+        self.stages.lap(Stage.ORDER)
+        self._apply(effects)
+        self._reply(prepared)
+        self.stages.lap(Stage.REPLY)
+
+    def _reply(self, prepared: Prepared) -> None:
+        height = prepared.roots.height
+        if self._waiting:
+            resolve, waiting = self._waiting.resolve, self._waiting
+            for done in prepared.result.executed:
+                if done.hash not in waiting:
+                    continue
+                if done.receipt:
+                    resolve(done.hash, Finalized(hash=done.hash, height=height, receipt=done.receipt))
+                elif (known := self._final_receipt(done.hash)) is not None:
+                    resolve(done.hash, known)
+        if self._height_waiters:
+            reached = [future for at, future in self._height_waiters if at <= height]
+            self._height_waiters = [one for one in self._height_waiters if one[0] > height]
+            for future in reached:
+                if not future.done():
+                    future.set_result(None)
+
+    def _final_receipt(self, transaction: Hash32) -> Finalized | None:
+        found = indexes.receipt_of(self.node.storage, transaction)
+        if found is None:
+            return None
+        return Finalized(hash=transaction, height=found.height, receipt=found.data)
