@@ -17,6 +17,7 @@ came. A page's number is the slot, or, below the slot, (1 ‖ bits taken) ‖ sl
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections.abc import Callable
 from hashlib import sha256
@@ -29,6 +30,8 @@ PAGE_KEYS: Final = 8
 PAIR_BYTES: Final = 2 * HASH_BYTES
 COUNT_BYTES: Final = 4
 BRANCH_BYTES: Final = COUNT_BYTES + 2 * HASH_BYTES
+
+_PAIR: Final = struct.Struct(f"{HASH_BYTES}s{HASH_BYTES}s")
 
 # A page's form is its length.
 assert BRANCH_BYTES not in {PAIR_BYTES} | {HASH_BYTES + PAIR_BYTES * n for n in range(2, PAGE_KEYS + 1)}
@@ -75,11 +78,7 @@ def page_pairs(page: bytes | None) -> list[Pair]:
     """The pairs of a page that is no branch."""
     if page is None:
         return []
-    start = 0 if len(page) == PAIR_BYTES else HASH_BYTES
-    return [
-        (page[at : at + HASH_BYTES], page[at + HASH_BYTES : at + PAIR_BYTES])
-        for at in range(start, len(page), PAIR_BYTES)
-    ]
+    return list(_PAIR.iter_unpack(page if len(page) == PAIR_BYTES else page[HASH_BYTES:]))
 
 
 def find_value(page: bytes, key_hash: bytes) -> bytes | None:
@@ -111,14 +110,19 @@ def _range_hash(keys: list[int], leaves: list[bytes], first: int, end: int, bit:
         left = leaves[first] if middle - first == 1 else _range_hash(keys, leaves, first, middle, below)
         right = leaves[middle] if end - middle == 1 else _range_hash(keys, leaves, middle, end, below)
     node = sha256(BRANCH_TAG + left + right).digest()
-    for above in range(free + 1, KEY_BITS - bit):
-        pair = ZERO_HASH + node if keys[first] >> above & 1 else node + ZERO_HASH
-        node = sha256(BRANCH_TAG + pair).digest()
+    shared = KEY_BITS - 1 - free - bit  # levels at which one half is empty
+    if shared:
+        path = keys[first] >> free + 1
+        for above in range(shared):
+            pair = ZERO_HASH + node if path >> above & 1 else node + ZERO_HASH
+            node = sha256(BRANCH_TAG + pair).digest()
     return node
 
 
 def change_leaf_page(page: bytes, key: bytes, value: bytes, bit: int) -> tuple[bytes, bytes] | None:
     """Set one key in a page that is no branch: page and hash; None when the page must split."""
+    if len(page) == PAIR_BYTES and page[:HASH_BYTES] == key:
+        return one_key_page(key, value)
     pairs = page_pairs(page)
     for index, (held, _) in enumerate(pairs):
         if held >= key:
@@ -129,12 +133,13 @@ def change_leaf_page(page: bytes, key: bytes, value: bytes, bit: int) -> tuple[b
             break
     else:
         pairs.append((key, value))
-    if len(pairs) == 1:
-        return one_key_page(key, value)
     if len(pairs) > PAGE_KEYS:
         return None
-    digest = pairs_hash(pairs, bit)
-    return digest + b"".join([held + of for held, of in pairs]), digest
+    joined = [held + of for held, of in pairs]
+    leaves = [sha256(LEAF_TAG + pair).digest() for pair in joined]
+    keys = [int.from_bytes(held, "big") for held, _ in pairs]
+    digest = _range_hash(keys, leaves, 0, len(keys), bit)
+    return digest + b"".join(joined), digest
 
 
 def split_at(pairs: list[Pair] | list[Change], bit: int) -> int:

@@ -187,7 +187,7 @@ class StateTree:
 
     def _update_slots(
         self, ordered: list[Change], replaced: dict[int, bytes | None]
-    ) -> tuple[list[Row], list[int], list[bytes]]:
+    ) -> tuple[list[Row], list[int], list[bytes | bytearray]]:
         """Change the slots of sorted keys; the records, and slots with their hashes before."""
         shift = 32 - self._slot_bits
         slots = [int.from_bytes(key[:4], "big") >> shift for key, _ in ordered]
@@ -195,14 +195,14 @@ class StateTree:
         groups = _groups(slots, ordered) if len(changed) < len(slots) else {}
         roots, level = self._roots, self._levels[self.depth]
         rows: list[Row] = []
-        hashes: list[bytes] = []
+        hashes: list[bytes | bytearray] = []
         done = -1
         for slot, (key, value) in zip(slots, ordered, strict=True):
             if slot == done:
                 continue  # of a group that was changed at its first key
             done = slot
             place = slot * HASH_BYTES
-            before = bytes(level[place : place + HASH_BYTES])
+            before = level[place : place + HASH_BYTES]
             page = roots.get(slot)
             if page is None and before != ZERO_HASH:
                 page = self._page(slot)
@@ -517,12 +517,13 @@ def _hash_nodes(
 ) -> _Replaced:
     """Hash these nodes from their children; what stood there before."""
     digests = [
-        sha256(INNER_TAG + children[number * GROUP_BYTES : (number + 1) * GROUP_BYTES]).digest()
-        for number in numbers
+        sha256(INNER_TAG + children[first : first + GROUP_BYTES]).digest()
+        for first in [number * GROUP_BYTES for number in numbers]
     ]
-    before = [nodes[number * HASH_BYTES : (number + 1) * HASH_BYTES] for number in numbers]
+    before: list[bytes | bytearray] = []
     for number, digest in zip(numbers, digests, strict=True):
         place = number * HASH_BYTES
+        before.append(nodes[place : place + HASH_BYTES])
         nodes[place : place + HASH_BYTES] = digest
     return _Replaced(array("I", numbers), b"".join(before))
 
