@@ -106,7 +106,8 @@ def _where(program: m.Program, where: tuple[m.Where, ...]) -> str:
 
 def _right(program: m.Program, right: m.Grant | m.Forbid) -> str:
     slots = _listed([program.slots[slot].name for slot in right.slots])
-    return f"{_listed(right.actions)} {slots}{_where(program, right.where)}"
+    actions = _listed(right.actions, "or" if isinstance(right, m.Forbid) else "and")
+    return f"{actions} {slots}{_where(program, right.where)}"
 
 
 def _grant(program: m.Program, at: int) -> str:
@@ -119,15 +120,15 @@ def _grant(program: m.Program, at: int) -> str:
         m.Exclusive.SOLE: "sole (only the licensor besides)",
         m.Exclusive.YES: "exclusive",
     }[grant.exclusive]
-    consent = {m.Consent.NO: "not", m.Consent.WITH_CONSENT: "with consent", m.Consent.YES: "freely"}
+    may = {
+        m.Consent.NO: "may not be",
+        m.Consent.WITH_CONSENT: "may with consent be",
+        m.Consent.YES: "may be",
+    }
     return (
-        (
-            f"{grant.name} {grant.heading}: {program.roles[grant.to].name} may {_right(program, grant)} for {term}"
-            f" from the effective date; {exclusive}, may {consent[grant.sublicense]} be sublicensed,"
-            f" may {consent[grant.transfer]} be transferred."
-        )
-        .replace("may with consent be", "may be")
-        .replace("may freely be", "may freely be")
+        f"{grant.name} {grant.heading}: {program.roles[grant.to].name} may {_right(program, grant)} for {term}"
+        f" from the effective date; {exclusive}, {may[grant.sublicense]} sublicensed,"
+        f" {may[grant.transfer]} transferred."
     )
 
 

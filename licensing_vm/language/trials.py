@@ -151,8 +151,7 @@ def _given(
     befores: dict[int, int],
 ) -> None:
     name = given.name
-    table: dict[Any, Any]
-    key: Any
+    found: m.Value | None
     if name.text in ctx.params and not given.before:
         param = program.params[ctx.params[name.text]]
         found = value(ctx, param.type, given.value)
@@ -163,8 +162,7 @@ def _given(
                 f"The parameter `{name.text}` may not have this value.",
                 f"Stay within {bounds_text(program, param)}.",
             )
-        table = params
-        key = name.text
+        _enter(ctx, params, name.text, name, found)
     elif name.text in ctx.facts:
         fact = program.facts[ctx.facts[name.text]]
         found = value(ctx, fact.type, given.value)
@@ -176,11 +174,12 @@ def _given(
                 f"The fact `{name.text}` may not be as high.",
                 f"Stay within 0 .. {most:_}.",
             )
-        table = befores if given.before else facts
-        key = ctx.facts[name.text]
+        _enter(ctx, befores if given.before else facts, ctx.facts[name.text], name, found)
     else:
         ctx.unknown(name, "fact" if given.before else "parameter or fact", {**ctx.params, **ctx.facts})
-        return
+
+
+def _enter(ctx: Context, table: dict[Any, Any], key: str | int, name: s.Name, found: m.Value | None) -> None:
     if key in table:
         ctx.error(Code.NAME_TWICE, name.place, f"`{name.text}` is given twice.", "Remove one.")
     if found is not None:
