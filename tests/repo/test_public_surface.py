@@ -4,7 +4,41 @@ from __future__ import annotations
 
 import licet
 
-PUBLIC = ["Client", "Fault", "LicetError", "SigningKey", "SyncClient"]
+PUBLIC = [
+    "Accepted",
+    "BadRows",
+    "Certificate",
+    "Client",
+    "ClientOptions",
+    "Committed",
+    "Conflict",
+    "Decision",
+    "Fault",
+    "Genesis",
+    "LedgerEvent",
+    "LicetError",
+    "Lineage",
+    "Money",
+    "OutcomeUnknown",
+    "Quote",
+    "RefusedAtAdmission",
+    "RefusedInBlock",
+    "RetryPolicy",
+    "SigningKey",
+    "Statement",
+    "Status",
+    "Submission",
+    "SyncClient",
+    "Unavailable",
+    "UsageRow",
+    "VerifiedClaim",
+    "generate_key",
+    "load_key",
+    "parse_genesis",
+    "read_proof",
+    "save_key",
+    "verify_proof",
+]
 
 
 def test_the_public_names_are_these() -> None:

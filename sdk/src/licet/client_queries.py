@@ -27,7 +27,7 @@ from licet.outcomes import (
     refusal_error,
     unavailable,
 )
-from licet.proof import verify_bytes
+from licet.proof import verify_proof
 from licet.retry import failure_of, refused_by_node
 from licet.statement import (
     Ancestor,
@@ -405,7 +405,7 @@ class QueryMethods:
         """The proof file of a key of the state tree, present or absent, verified against genesis."""
         raw_key = key.encode() if isinstance(key, str) else key
         response = await self._ask("GetProof", pb.GetProofRequest(key=raw_key))
-        claim = verify_bytes(response.proof, self._connection.genesis)
+        claim = verify_proof(response.proof, self._connection.genesis)
         if claim.kind == "log" or claim.key.encode() != raw_key:
             raise InvalidProof(f"it proves {claim.key or 'a log entry'}, and {key!r} was asked for")
         return Certificate(data=response.proof, claim=claim)

@@ -377,7 +377,7 @@ def verify(proof: ProofFile, genesis: Genesis) -> VerifiedClaim:
     )
 
 
-def verify_bytes(data: bytes, genesis: Genesis) -> VerifiedClaim:
+def verify_proof(data: bytes, genesis: Genesis) -> VerifiedClaim:
     """Read and check in one step."""
     return verify(read_proof(data), genesis)
 

@@ -47,7 +47,7 @@ def log_file(entry: bytes = b"\x09entry 3") -> bytes:
 
 
 def test_a_state_claim_verifies_and_says_who_signed() -> None:
-    claim = p.verify_bytes(state_file(), GENESIS)
+    claim = p.verify_proof(state_file(), GENESIS)
     assert (claim.kind, claim.key, claim.value) == ("state", "agreement/a-1", VALUE)
     assert (claim.height, claim.anchor_height, claim.final_height) == (8, 9, 10)
     assert claim.signers == ("n1", "n3", "n4")
@@ -56,13 +56,13 @@ def test_a_state_claim_verifies_and_says_who_signed() -> None:
 
 
 def test_an_absence_verifies() -> None:
-    claim = p.verify_bytes(state_file(b"agreement/none", None), GENESIS)
+    claim = p.verify_proof(state_file(b"agreement/none", None), GENESIS)
     assert (claim.kind, claim.value, claim.record) == ("absence", b"", None)
     assert claim.to_dict()["record"] is None
 
 
 def test_a_log_entry_verifies() -> None:
-    claim = p.verify_bytes(log_file(), GENESIS)
+    claim = p.verify_proof(log_file(), GENESIS)
     assert (claim.kind, claim.log_index, claim.value) == ("log", 3, b"\x09entry 3")
 
 
@@ -85,10 +85,10 @@ def flips(data: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("make", [state_file, log_file])
 def test_every_flipped_bit_is_refused(make: Callable[[], bytes]) -> None:
     data = make()
-    p.verify_bytes(data, GENESIS)
+    p.verify_proof(data, GENESIS)
     for forged in flips(data):
         with pytest.raises((InvalidProof, InvalidEncoding)):
-            p.verify_bytes(forged, GENESIS)
+            p.verify_proof(forged, GENESIS)
 
 
 def test_a_flipped_bit_in_an_absence_proves_at_most_another_true_absence() -> None:
@@ -97,7 +97,7 @@ def test_a_flipped_bit_in_an_absence_proves_at_most_another_true_absence() -> No
     others = 0
     for forged in flips(data):
         try:
-            claim = p.verify_bytes(forged, GENESIS)
+            claim = p.verify_proof(forged, GENESIS)
         except (InvalidProof, InvalidEncoding):
             continue
         others += 1
@@ -116,7 +116,7 @@ def test_every_byte_removed_or_doubled_is_refused() -> None:
         for forged in (data[:at] + data[at + 1 :], data[:at] + data[at : at + 1] + data[at:], data[:at]):
             if forged != data:
                 with pytest.raises((InvalidProof, InvalidEncoding)):
-                    p.verify_bytes(forged, GENESIS)
+                    p.verify_proof(forged, GENESIS)
 
 
 def _uint(number: int, value: int) -> bytes:
@@ -180,10 +180,10 @@ def test_forged_fields_are_refused(change: object, why: str) -> None:
     change(message)  # type: ignore[operator]
     if len(message.headers) == 1:
         # The second header carries the same roots, so the chain of one proves the same claim.
-        p.verify_bytes(message.SerializeToString(deterministic=True), GENESIS)
+        p.verify_proof(message.SerializeToString(deterministic=True), GENESIS)
         return
     with pytest.raises((InvalidProof, InvalidEncoding), match=why):
-        p.verify_bytes(message.SerializeToString(deterministic=True), GENESIS)
+        p.verify_proof(message.SerializeToString(deterministic=True), GENESIS)
 
 
 def test_a_value_cannot_pass_for_absence() -> None:
@@ -195,12 +195,12 @@ def test_a_value_cannot_pass_for_absence() -> None:
         finality=world.finality(GENESIS, chain[-1]),
     )
     with pytest.raises(InvalidProof, match="absence"):
-        p.verify_bytes(forged, GENESIS)
+        p.verify_proof(forged, GENESIS)
 
 
 def test_fewer_signers_than_the_quorum_are_refused() -> None:
     with pytest.raises(InvalidProof, match="2 distinct signers are fewer than the quorum of 3"):
-        p.verify_bytes(state_file(signers=(0, 1)), GENESIS)
+        p.verify_proof(state_file(signers=(0, 1)), GENESIS)
 
 
 def test_one_bad_signature_beside_a_quorum_of_good_ones_is_refused() -> None:
@@ -209,7 +209,7 @@ def test_one_bad_signature_beside_a_quorum_of_good_ones_is_refused() -> None:
     signatures = (*read.finality.signatures[:3], Signature(read.finality.signatures[0]))
     forged = dataclasses.replace(read, finality=dataclasses.replace(read.finality, signatures=signatures))
     with pytest.raises(InvalidProof, match="signature of validator 3 does not verify"):
-        p.verify_bytes(forged.encode(), GENESIS)
+        p.verify_proof(forged.encode(), GENESIS)
 
 
 def test_signatures_of_strangers_are_refused() -> None:
@@ -222,12 +222,12 @@ def test_signatures_of_strangers_are_refused() -> None:
         finality=world.finality(GENESIS, chain[-1], keys=strangers),
     )
     with pytest.raises(InvalidProof, match="does not verify"):
-        p.verify_bytes(forged, GENESIS)
+        p.verify_proof(forged, GENESIS)
 
 
 def test_a_network_made_again_is_another_network() -> None:
     with pytest.raises(InvalidProof, match="another network"):
-        p.verify_bytes(state_file(), world.genesis(nonce=8))
+        p.verify_proof(state_file(), world.genesis(nonce=8))
 
 
 def test_a_sequencer_cannot_speak_for_a_consortium() -> None:
@@ -242,7 +242,7 @@ def test_a_sequencer_cannot_speak_for_a_consortium() -> None:
         finality=certificate,
     )
     with pytest.raises(InvalidProof, match="of kind SEQUENCER, and genesis names SIMPLEX"):
-        p.verify_bytes(forged, GENESIS)
+        p.verify_proof(forged, GENESIS)
 
 
 def test_a_tree_of_another_depth_is_refused() -> None:
@@ -255,7 +255,7 @@ def test_a_tree_of_another_depth_is_refused() -> None:
         finality=world.finality(GENESIS, chain[-1]),
     )
     with pytest.raises(InvalidProof, match="4 levels deep, and genesis says 5"):
-        p.verify_bytes(forged, GENESIS)
+        p.verify_proof(forged, GENESIS)
 
 
 def test_a_header_cannot_carry_its_own_roots() -> None:
@@ -267,7 +267,7 @@ def test_a_header_cannot_carry_its_own_roots() -> None:
         finality=world.finality(GENESIS, chain[-1]),
     )
     with pytest.raises(InvalidProof, match="own height"):
-        p.verify_bytes(forged, GENESIS)
+        p.verify_proof(forged, GENESIS)
 
 
 def test_proofs_of_a_crowded_slot_and_of_absence_beside_another_leaf() -> None:
@@ -283,7 +283,7 @@ def test_proofs_of_a_crowded_slot_and_of_absence_beside_another_leaf() -> None:
 
 def test_errors_name_the_fault_and_the_remedy() -> None:
     with pytest.raises(LicetError) as refusal:
-        p.verify_bytes(b"nonsense", GENESIS)
+        p.verify_proof(b"nonsense", GENESIS)
     assert refusal.value.code == "INVALID_ENCODING"
     assert refusal.value.fault == "peer"
     assert refusal.value.remedy
