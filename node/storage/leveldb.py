@@ -5,6 +5,7 @@ state larger than memory works, only slower. The dead-handle rule: after a
 failed write LevelDB would go on acknowledging synced writes and lose them at
 the next open, so the first failure ends the handle. A synced commit notes its
 height in the data folder before it is acknowledged; the next open compares.
+Every read checks LevelDB's checksums: rotten bytes are an error, never a value.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ class LevelDBStorage(RecordStore):
 
     def _read(self, kind: Kind, key: bytes) -> bytes | None:
         try:
-            value: bytes | None = self._db.get(kind.value + key)
+            value: bytes | None = self._db.get(kind.value + key, verify_checksums=True)
         except plyvel.Error as error:
             self._die(str(error))
             raise StorageDamaged(self._what, str(error)) from error
@@ -188,7 +189,7 @@ class LevelDBStorage(RecordStore):
     ) -> Iterator[tuple[bytes, bytes]]:
         prefix = kind.value
         end = prefix_end(prefix) if stop is None else prefix + stop
-        rows = self._db.iterator(start=prefix + start, stop=end, reverse=reverse)
+        rows = self._db.iterator(start=prefix + start, stop=end, reverse=reverse, verify_checksums=True)
         try:
             for key, value in rows:
                 yield key[1:], value

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from licet.types import ChainId, Height
 
-from node.storage.errors import AcknowledgedLost, DataFolderInUse, DataFolderUnusable
+from node.storage.errors import (
+    AcknowledgedLost,
+    DataFolderInUse,
+    DataFolderUnusable,
+    StorageDamaged,
+    StorageDead,
+    StorageError,
+)
 from node.storage.folder import DataFolder
 from node.storage.leveldb import LevelDBOptions, LevelDBStorage, ValueCache
 from node.storage.port import WriteBatch
@@ -109,3 +116,41 @@ def test_a_store_without_room_to_cache_answers_the_same(tmp_path: Path) -> None:
     assert storage.get(b"k") is None
     storage.close()
     folder.close()
+
+
+def test_rotten_tables_are_an_error_and_never_a_value(tmp_path: Path) -> None:
+    values: dict[bytes, bytes | None] = {b"key/%d" % number: b"value %d" % number for number in range(500)}
+    folder = DataFolder(tmp_path)
+    storage = LevelDBStorage(folder, chain_id=CHAIN)
+    _commit(storage, 0, values)
+    storage.close()
+    LevelDBStorage(folder, chain_id=CHAIN).close()  # turns the log into a table
+    tables = list((tmp_path / "ledger").glob("*.ldb"))
+    assert tables
+    found_damage = 0
+    for table in tables:
+        raw = table.read_bytes()
+        for place in range(50, len(raw) - 50, 97):
+            table.write_bytes(raw[:place] + bytes([raw[place] ^ 0x40]) + raw[place + 1 :])
+            found_damage += _reads_right_or_raises(folder, values)
+        table.write_bytes(raw)
+    assert found_damage > 20
+    folder.close()
+
+
+def _reads_right_or_raises(folder: DataFolder, values: dict[bytes, bytes | None]) -> bool:
+    """Whether damage was reported; asserts that what is read is what was written."""
+    try:
+        storage = LevelDBStorage(folder, chain_id=CHAIN)
+    except StorageError:
+        return True
+    try:
+        for key, value in values.items():
+            assert storage.get(key) == value
+        return False
+    except StorageDamaged:
+        with pytest.raises(StorageDead):
+            storage.get(b"key/1")
+        return True
+    finally:
+        storage.close()
