@@ -88,8 +88,9 @@ class Replica:
             if block.height > core.tree.head.height and block.payload_matches():
                 voting.hold_block(core, block, None).persisted = True
         self._restore_votes(recovered)
+        self._resender.arm()
         self._settle()
-        self._resender.start()
+        self._resender.send(None)  # at start even the finalization alone
         return core.out.take(core.guard, self._wake_us())
 
     def handle(self, event: AnyEvent) -> Effects:

@@ -27,10 +27,9 @@ class Resender:
         self._answered_us: dict[ValidatorIndex, int] = {}
         self._requests: dict[ValidatorIndex, tuple[int, int]] = {}  # since when, how many
 
-    def start(self) -> None:
-        """At start everything is sent to everyone, even if it is the finalization alone."""
-        self.send(None)
-        self.next_us = self._core.mono_us + self._period_us
+    def arm(self) -> None:
+        """The first re-send is due t_r from now."""
+        self.next_us = self._core.mono_us + RESEND_US
 
     def send(self, to: ValidatorIndex | None) -> None:
         """Re-send in full, in as many messages as the limit asks for."""
