@@ -21,7 +21,7 @@ from licensing_vm.transition import BlockInput, BlockResult, Machine, Status
 from node.core_effects import ReadyBlock
 from node.indexes import block_records
 from node.storage.log import MerkleLog
-from node.storage.port import Record, Storage, WriteBatch
+from node.storage.port import Storage, WriteBatch
 from node.storage.state import State
 
 
@@ -105,8 +105,8 @@ class Executor:
             values=result.writes,
             receipts=places,
             records=[
-                *(Record(*row) for row in tree.records),
-                *(Record(*row) for row in log.records),
+                *tree.records,
+                *log.records,
                 *records,
             ],
         )
@@ -131,8 +131,6 @@ def initialise(storage: Storage, state: State, genesis: Genesis, entries: dict[b
     if tree.root != genesis.initial_state_root:
         raise GenesisMismatch(named=genesis.initial_state_root, computed=tree.root)
     storage.commit(
-        WriteBatch(
-            height=Height(0), block=b"", values=entries, records=[Record(*row) for row in tree.records]
-        ),
+        WriteBatch(height=Height(0), block=b"", values=entries, records=tree.records),
         synced=True,
     )
