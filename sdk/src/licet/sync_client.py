@@ -71,9 +71,10 @@ class _Loop:
         """Stop the loop and end the thread."""
         if os.getpid() != self._pid or self._loop.is_closed():
             return
+        # There, not here: this thread may run a loop of its own.
+        asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
 
