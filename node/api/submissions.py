@@ -1,0 +1,196 @@
+"""Submit, SubmitBatch and SubmitStream: raw transactions to the driver, outcomes back.
+
+One call to the driver per request, however many transactions it holds; on a stream one task per request
+and none per transaction. A refusal of one transaction is a result; a refusal of the request is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import grpc.aio
+from licet.errors import Fault, LicetError
+from licet.receipts import Receipt, read_receipt
+from licet.types import Hash32
+from licet.v1 import ledger_pb2 as pb
+
+from licensing_vm.transition import Machine
+from node.api import mapping
+from node.api.errors import RequestInvalid, abort
+from node.api.quotas import Quotas
+from node.submit import (
+    SUBMIT_BYTES_MAX,
+    SUBMIT_TRANSACTIONS_MAX,
+    Admitted,
+    Busy,
+    Finalized,
+    Ledger,
+    Outcome,
+    Pending,
+    Refused,
+    Stopping,
+)
+from node.verifier import Verifier
+
+WAIT_S: Final = 60.0  # at most; a client's own deadline ends the call before
+STREAM_REQUESTS_MAX: Final = 256  # of one stream that wait for their results
+
+
+class NotFinalInTime(LicetError):
+    """The wait ended before the block was final. The transaction may still become final."""
+
+    def __init__(self, transaction: Hash32) -> None:
+        super().__init__(
+            "NOT_FINAL_IN_TIME",
+            f"Transaction {transaction.hex()} is held by this node and was not final in time.",
+            fault=Fault.MACHINE,
+            remedy="Ask for its receipt, or submit the same bytes again: it executes at most once.",
+            facts={"transaction": transaction.hex()},
+        )
+
+
+def _result(outcome: Outcome, pending: int, *, brief: bool) -> pb.SubmitResult:
+    match outcome:
+        case Finalized():
+            record = read_receipt(outcome.receipt)
+            receipt = mapping.brief_receipt(record) if brief else mapping.receipt(record)
+            return pb.SubmitResult(transaction_hash=outcome.hash, receipt=receipt)
+        case Admitted():
+            return pb.SubmitResult(transaction_hash=outcome.hash, admitted=pb.Admitted(pending=pending))
+        case Refused():
+            refusal = mapping.refusal_of_error(outcome.error)
+            return pb.SubmitResult(transaction_hash=outcome.hash or b"", refusal=refusal)
+        case Pending():
+            return pb.SubmitResult(transaction_hash=outcome.hash, admitted=pb.Admitted(pending=pending))
+
+
+def _waits(wait: int) -> bool:
+    if wait not in (pb.WAIT_UNSPECIFIED, pb.WAIT_ADMITTED, pb.WAIT_FINAL):
+        raise RequestInvalid("wait", f"is {wait}, which this version does not know")
+    return wait != pb.WAIT_ADMITTED
+
+
+def _time_left(context: Any) -> float:
+    """Seconds to wait: less than the client's deadline, so that it hears an answer."""
+    left = context.time_remaining()
+    return WAIT_S if left is None else max(0.05, min(WAIT_S, left - 0.1))
+
+
+class Submissions:
+    """The submitting half of the ledger service."""
+
+    def __init__(
+        self, *, ledger: Ledger, machine: Machine, verifier: Verifier, quotas: Quotas, window_ms: int
+    ) -> None:
+        self._ledger = ledger
+        self._machine = machine
+        self._verifier = verifier
+        self._quotas = quotas
+
+    async def one(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
+        if request.validate_only:
+            return pb.SubmitResponse(result=self._validate(request.transaction))
+        wait = _waits(request.wait)
+        with self._quotas.take(context.peer(), 1):
+            outcomes = await self._ledger.submit(
+                [request.transaction], wait=wait, timeout_s=_time_left(context)
+            )
+        outcome = outcomes[0]
+        if isinstance(outcome, Pending):
+            raise NotFinalInTime(outcome.hash)
+        _raise_if_overall(outcomes)
+        return pb.SubmitResponse(result=_result(outcome, self._pending(), brief=False))
+
+    async def batch(self, request: pb.SubmitBatchRequest, context: Any) -> pb.SubmitBatchResponse:
+        raws = _checked(request.transactions)
+        if request.validate_only:
+            return pb.SubmitBatchResponse(results=[self._validate(raw) for raw in raws])
+        wait = _waits(request.wait)
+        with self._quotas.take(context.peer(), len(raws)):
+            outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=_time_left(context))
+        _raise_if_overall(outcomes)
+        pending = self._pending()
+        return pb.SubmitBatchResponse(results=[_result(one, pending, brief=False) for one in outcomes])
+
+    async def stream(self, context: Any) -> None:
+        """Answer requests as their results come, until the client has sent its last."""
+        connection = context.peer()
+        writing = asyncio.Lock()  # a stream takes one write at a time
+        slots = asyncio.Semaphore(STREAM_REQUESTS_MAX)
+        tasks: set[asyncio.Task[None]] = set()
+        failure: list[Exception] = []
+
+        async def answer(request: pb.SubmitStreamRequest, raws: Sequence[bytes], wait: bool) -> None:
+            try:
+                outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=WAIT_S)
+                pending = self._pending()
+                results = [_result(one, pending, brief=request.brief) for one in outcomes]
+                async with writing:
+                    await context.write(pb.SubmitStreamResponse(sequence=request.sequence, results=results))
+            except (LicetError, grpc.aio.UsageError, grpc.RpcError) as error:
+                failure.append(error)
+            finally:
+                self._quotas.give_back(connection, len(raws))
+                slots.release()
+
+        try:
+            while not failure:
+                request = await context.read()
+                if request is grpc.aio.EOF:
+                    break
+                raws = _checked(request.transactions)
+                wait = _waits(request.wait)
+                await slots.acquire()
+                await self._quotas.wait(connection, len(raws))
+                task = asyncio.create_task(answer(request, raws, wait))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        if failure:
+            await abort(context, failure[0], what="SubmitStream")
+
+    def _validate(self, raw: bytes) -> pb.SubmitResult:
+        """Execute against the current state without submitting."""
+        now_ms = self._ledger.status().now_ms
+        try:
+            transaction = self._verifier.admit_form(raw)
+        except LicetError as error:
+            return pb.SubmitResult(refusal=mapping.refusal_of_error(error))
+        try:
+            self._verifier.admit(transaction, now_ms=now_ms)
+        except LicetError as error:
+            refusal = mapping.refusal_of_error(error)
+            return pb.SubmitResult(transaction_hash=transaction.hash, refusal=refusal)
+        receipt: Receipt = self._machine.dry_run(transaction, now_ms)
+        if receipt.refusal is not None:
+            refusal = mapping.refusal(receipt.refusal)
+            return pb.SubmitResult(transaction_hash=transaction.hash, refusal=refusal)
+        return pb.SubmitResult(transaction_hash=transaction.hash, receipt=mapping.receipt(receipt))
+
+    def _pending(self) -> int:
+        return self._ledger.status().unordered_transactions
+
+
+def _checked(transactions: Sequence[bytes]) -> list[bytes]:
+    """The transactions of a request within the limits of one submission."""
+    if not 1 <= len(transactions) <= SUBMIT_TRANSACTIONS_MAX:
+        why = f"has {len(transactions)} items, not 1 to {SUBMIT_TRANSACTIONS_MAX}"
+        raise RequestInvalid("transactions", why)
+    raws = list(transactions)
+    size = sum(map(len, raws))
+    if size > SUBMIT_BYTES_MAX:
+        raise RequestInvalid("transactions", f"have {size} bytes together, more than {SUBMIT_BYTES_MAX}")
+    return raws
+
+
+def _raise_if_overall(outcomes: Sequence[Outcome]) -> None:
+    """What refuses every transaction alike, for the node's own state, is the call's error."""
+    errors = [one.error for one in outcomes if isinstance(one, Refused)]
+    if len(errors) == len(outcomes) and all(isinstance(error, Busy | Stopping) for error in errors):
+        raise errors[0]
