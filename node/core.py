@@ -258,14 +258,13 @@ class Core:
 
     def useful(self, digest: Hash32) -> bool:
         """Whether a batch with this digest is worth verifying: not held, not final, not known bad."""
-        if digest in self._lacking or self._pool.is_wanted(digest):
+        if digest in self._lacking:
             return True
-        return not (
-            self._pool.get(digest) is not None
-            or digest in self._executing_batches
-            or digest in self._invalid
-            or self._pool.is_recent(digest)
-        )
+        if digest in self._invalid or self._pool.get(digest) is not None:
+            return False
+        if self._pool.is_wanted(digest):
+            return True
+        return digest not in self._executing_batches and not self._pool.is_recent(digest)
 
     def trusted(self, digest: Hash32) -> bool:
         """Whether a final block orders this digest: a quorum held it to be valid (C-15)."""

@@ -1,0 +1,244 @@
+"""The core answers ordering's questions, gossips and fetches batches, and hands on final blocks in order."""
+
+from __future__ import annotations
+
+from licet.certificate import ExecutedRoots, VoteKind, sign_vote
+from licet.crypto import mark_verified
+from licet.merkle import EMPTY_LOG_ROOT
+from licet.types import ZERO_HASH, Epoch, Hash32, TimestampMs, ValidatorIndex, View
+
+from consensus.effects import BuildProposal, CheckPayload, Effects, Send
+from consensus.events import Executed, PayloadChecked, PeerConnected, ProposalBuilt, Tick, WorkChanged
+from consensus.types import Block, Verdict
+from node.batches import Batch
+from node.core import Core
+from node.core_effects import CoreEffects, CoreSend
+from node.core_events import (
+    BatchArrived,
+    BatchesNotHeld,
+    BatchesOffered,
+    BatchesWanted,
+    BatchInvalid,
+    BlockExecuted,
+    ClockAdvanced,
+    Submitted,
+)
+from node.limits import FETCH_RETRY_US
+from node.net.peer_messages import Batches, BatchesMissing, BatchOffer, BatchRequest, ClockMoved
+from tests.unit.node.core import world
+from tests.unit.node.core.world import START_MS, ScriptedOrdering, asks, commits, make_core
+
+PEER = ValidatorIndex(2)
+
+
+def arrived(core: Core, batch: Batch, *, mono_us: int = 0) -> CoreEffects:
+    return core.handle(BatchArrived(now_ms=START_MS, mono_us=mono_us, peer=PEER, batch=mark_verified(batch)))
+
+
+def tick(core: Core, mono_us: int = 0, now_ms: TimestampMs = START_MS) -> CoreEffects:
+    return core.handle(Tick(now_ms=now_ms, mono_us=mono_us))
+
+
+def roots(block: Block) -> ExecutedRoots:
+    return ExecutedRoots(height=block.height, state_root=ZERO_HASH, log_root=EMPTY_LOG_ROOT, log_size=0)
+
+
+def sent(effects: CoreEffects, kind: type) -> list[CoreSend]:
+    return [one for one in effects.sends if isinstance(one.message, kind)]
+
+
+def answers(ordering: ScriptedOrdering, kind: type) -> list[object]:
+    return [one for one in ordering.seen if isinstance(one, kind)]
+
+
+def test_a_submission_is_one_signed_batch_gossiped_to_all_and_work() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    effects = core.handle(Submitted(now_ms=START_MS, mono_us=5, admitted=world.admitted([1, 2])))
+    (batch,) = effects.append_batches
+    assert [one.body.id for one in batch.transactions] == [n.to_bytes(16, "big") for n in (1, 2)]
+    (gossip,) = sent(effects, Batches)
+    assert gossip.to is None
+    assert gossip.message == Batches(batches=(batch.raw,))
+    assert world.verifier().batch_now(batch.raw).value.digest == batch.digest
+    assert not effects.sync_payload  # nothing depends on it yet
+    (work,) = answers(ordering, WorkChanged)
+    assert isinstance(work, WorkChanged)
+    assert work.pending
+    assert not work.fills_block
+
+
+def test_a_proposal_is_built_in_the_same_turn() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(1, [1])
+    arrived(core, batch)
+    ordering.script = [
+        asks(BuildProposal(view=View(1), parent_id=ZERO_HASH, timestamp_ms=START_MS, exclude=frozenset()))
+    ]
+    tick(core)
+    (built,) = answers(ordering, ProposalBuilt)
+    assert isinstance(built, ProposalBuilt)
+    assert built.digests == (batch.digest,)
+
+
+def test_a_check_waits_for_the_missing_batch_and_fetches_it_from_the_proposer() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(1, [1])
+    block = world.block((batch.digest,))
+    ordering.script = [asks(CheckPayload(block=block, source=ValidatorIndex(3)))]
+    effects = tick(core)
+    assert sent(effects, BatchRequest) == [
+        CoreSend(message=BatchRequest(digests=(batch.digest,)), to=ValidatorIndex(3))
+    ]
+    assert answers(ordering, PayloadChecked) == []
+    assert effects.wake_at_us == FETCH_RETRY_US
+    # It refuses: the next peer is asked, without a word to ordering.
+    effects = core.handle(
+        BatchesNotHeld(now_ms=START_MS, mono_us=1, peer=ValidatorIndex(3), digests=(batch.digest,))
+    )
+    assert [one.to for one in sent(effects, BatchRequest)] == [ValidatorIndex(1)]
+    effects = arrived(core, batch, mono_us=2)
+    assert effects.append_batches == (batch,)  # held means durable: it is appended in the very turn
+    (checked,) = answers(ordering, PayloadChecked)
+    assert isinstance(checked, PayloadChecked)
+    assert (checked.block_id, checked.verdict) == (block.id, Verdict.VALID)
+
+
+def test_a_block_with_an_invalid_batch_is_invalid_for_ever() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    bad = Hash32(b"x" * 32)
+    block = world.block((bad,))
+    ordering.script = [asks(CheckPayload(block=block, source=PEER))]
+    tick(core)
+    core.handle(
+        BatchInvalid(now_ms=START_MS, mono_us=1, peer=PEER, digest=bad, why="its author did not sign")
+    )
+    (checked,) = answers(ordering, PayloadChecked)
+    assert isinstance(checked, PayloadChecked)
+    assert checked.verdict is Verdict.INVALID
+    assert not core.useful(bad)
+    again = world.block((bad,), view=2)
+    ordering.script = [asks(CheckPayload(block=again, source=PEER))]
+    tick(core)
+    assert len(answers(ordering, PayloadChecked)) == 2
+
+
+def test_a_notarize_asks_for_the_payloads_sync() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+
+    def vote(kind: VoteKind) -> Effects:
+        digest = ZERO_HASH if kind is VoteKind.NULLIFY else Hash32(b"d" * 32)
+        signed = sign_vote(
+            world.key("v0"),
+            kind=kind,
+            chain_id=world.genesis().chain_id(),
+            epoch=Epoch(0),
+            view=View(1),
+            digest=digest,
+            voter=ValidatorIndex(0),
+        )
+        return Effects(send_after_persist=(Send(message=signed),))
+
+    for kind, needs in ((VoteKind.NULLIFY, False), (VoteKind.FINALIZE, False), (VoteKind.NOTARIZE, True)):
+        ordering.script = [vote(kind)]
+        assert tick(core).sync_payload is needs
+
+
+def test_final_blocks_go_to_execution_in_order_each_with_all_its_batches() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    one, two = world.batch(1, [1]), world.batch(2, [2])
+    first = world.block((one.digest,), view=1)
+    second = world.block((two.digest,), view=2, height=2, parent=first)
+    arrived(core, two)
+    ordering.script = [commits(first, second)]
+    effects = tick(core)
+    assert effects.execute == ()  # the first lacks a batch, and the second waits behind it
+    assert core.trusted(one.digest)
+    assert [one_.message for one_ in sent(effects, BatchRequest)] == [BatchRequest(digests=(one.digest,))]
+    effects = arrived(core, one)
+    assert [ready.block for ready in effects.execute] == [first, second]
+    assert effects.execute[0].batches == (one,)
+    assert effects.append_batches == ()  # the store's write batch takes it over
+    effects = core.handle(BlockExecuted(now_ms=START_MS, mono_us=0, roots=roots(first)))
+    assert set(effects.forget_payload) == {first.id, one.digest}
+    (executed,) = answers(ordering, Executed)
+    assert isinstance(executed, Executed)
+    assert executed.roots == roots(first)
+    assert core.executing == 1
+
+
+def test_what_is_asked_for_is_served_from_pool_queue_and_store() -> None:
+    stored = world.batch(3, [3])
+    ordering = ScriptedOrdering()
+    core = make_core(ordering, world.NothingStored(batches={stored.digest: stored.raw}))
+    held, final = world.batch(1, [1]), world.batch(2, [2])
+    for batch in (held, final):
+        arrived(core, batch)
+    ordering.script = [commits(world.block((final.digest,)))]
+    tick(core)
+    unknown = Hash32(b"u" * 32)
+    digests = (held.digest, final.digest, stored.digest, unknown)
+    effects = core.handle(BatchesWanted(now_ms=START_MS, mono_us=0, peer=PEER, digests=digests))
+    assert [one.message for one in sent(effects, Batches)] == [
+        Batches(batches=(held.raw, final.raw, stored.raw))
+    ]
+    assert [one.message for one in sent(effects, BatchesMissing)] == [BatchesMissing(digests=(unknown,))]
+
+
+def test_an_offer_is_asked_for_only_when_it_is_new() -> None:
+    core = make_core(ScriptedOrdering())
+    held, new = world.batch(1, [1]), world.batch(2, [2])
+    arrived(core, held)
+    effects = core.handle(
+        BatchesOffered(now_ms=START_MS, mono_us=0, peer=PEER, digests=(held.digest, new.digest))
+    )
+    assert sent(effects, BatchRequest) == [CoreSend(message=BatchRequest(digests=(new.digest,)), to=PEER)]
+
+
+def test_what_waits_longer_than_delta_is_offered_to_the_leader() -> None:
+    core = make_core(ScriptedOrdering(leader=ValidatorIndex(3)))
+    batch = world.batch(1, [1])
+    effects = arrived(core, batch, mono_us=1_000)
+    assert effects.wake_at_us == 101_000
+    assert sent(tick(core, 50_000), BatchOffer) == []
+    assert sent(tick(core, 101_000), BatchOffer) == [
+        CoreSend(message=BatchOffer(digests=(batch.digest,)), to=ValidatorIndex(3))
+    ]
+    assert sent(tick(core, 102_000), BatchOffer) == []
+
+
+def test_a_peer_that_returns_is_offered_what_waits() -> None:
+    core = make_core(ScriptedOrdering())
+    batch = world.batch(1, [1])
+    arrived(core, batch)
+    effects = core.handle(PeerConnected(now_ms=START_MS, mono_us=0, peer=PEER))
+    assert sent(effects, BatchOffer) == [CoreSend(message=BatchOffer(digests=(batch.digest,)), to=PEER)]
+
+
+def test_expired_batches_are_dropped_and_named() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(1, [1], valid_until_ms=START_MS + 10)
+    arrived(core, batch)
+    effects = tick(core, 2_000_000, TimestampMs(START_MS + 5_000))
+    assert effects.dropped == (batch,)
+    tick(core, 2_000_001, TimestampMs(START_MS + 5_000))
+    told = [one.pending for one in ordering.seen if isinstance(one, WorkChanged)]
+    assert told == [True, False]
+
+
+def test_an_advanced_clock_is_work_until_a_final_block_has_its_time() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    target = TimestampMs(START_MS + 10)
+    effects = core.handle(ClockAdvanced(now_ms=target, mono_us=0, gossip=True))
+    assert sent(effects, ClockMoved) == [CoreSend(message=ClockMoved(now_ms=target))]
+    ordering.script = [commits(world.block((), view=1))]  # at +10 ms
+    tick(core)
+    told = [one.pending for one in ordering.seen if isinstance(one, WorkChanged)]
+    assert told == [True, False]

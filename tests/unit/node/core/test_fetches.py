@@ -1,0 +1,76 @@
+"""Missing batches: the source first, then everyone in turn, for as long as they are needed (C-14)."""
+
+from __future__ import annotations
+
+from licet.types import Hash32, ValidatorIndex
+
+from node.fetches import Fetches
+from node.limits import FETCH_RETRY_US
+
+A, B = Hash32(b"a" * 32), Hash32(b"b" * 32)
+P1, P2, P3 = (ValidatorIndex(index) for index in (1, 2, 3))
+
+
+def fetches() -> Fetches:
+    return Fetches(others=(P1, P2, P3))
+
+
+def test_the_source_is_asked_first_then_all_in_turn() -> None:
+    one = fetches()
+    one.want(A, P2, mono_us=0)
+    asked = []
+    for round_ in range(4):
+        at = round_ * FETCH_RETRY_US
+        assert one.next_at() == at
+        asked += [peer for peer, digests in one.due(at) if digests == (A,)]
+        assert one.due(at) == []
+    assert asked == [P2, P1, P3, P2]
+    one.done(A)
+    assert one.next_at() is None
+
+
+def test_a_refusal_moves_on_at_once_but_not_around_for_ever() -> None:
+    one = fetches()
+    one.want(A, P1, mono_us=0)
+    order = []
+    for _ in range(3):
+        ((peer, _),) = one.due(5)
+        order.append(peer)
+        one.not_held(peer, (A,), mono_us=5)
+    assert order == [P1, P2, P3]
+    assert one.due(5) == []  # a whole round refused: wait for the timer
+    assert one.due(5 + FETCH_RETRY_US) == [(P1, (A,))]
+
+
+def test_a_refusal_by_somebody_who_was_not_asked_changes_nothing() -> None:
+    one = fetches()
+    one.want(A, P1, mono_us=0)
+    one.due(0)
+    one.not_held(P3, (A, B), mono_us=1)
+    assert one.due(1) == []
+
+
+def test_requests_to_one_peer_go_together() -> None:
+    one = fetches()
+    one.want(A, P1, mono_us=0)
+    one.want(B, P1, mono_us=0)
+    assert one.due(0) == [(P1, (A, B))]
+
+
+def test_an_offer_is_asked_for_once_unless_a_block_needs_it() -> None:
+    one = fetches()
+    one.want_offered(A, P3, mono_us=0)
+    assert one.due(0) == [(P3, (A,))]
+    assert one.due(FETCH_RETRY_US) == []
+    assert A not in one
+    one.want_offered(B, P3, mono_us=0)
+    one.due(0)
+    one.want(B, P1, mono_us=1)
+    assert one.due(FETCH_RETRY_US) == [(P3, (B,))]
+    assert B in one
+
+
+def test_alone_there_is_nobody_to_ask() -> None:
+    alone = Fetches(others=())
+    alone.want(A, None, mono_us=0)
+    assert alone.next_at() is None
