@@ -31,14 +31,14 @@ from licet.crypto import SigningKey
 from licet.errors import Fault, LicetError
 from licet.genesis import Genesis
 from licet.keys import load_key
-from licet.outcomes import Accepted, Committed, RefusedAtAdmission
+from licet.outcomes import Accepted, Committed, RefusedAtAdmission, RefusedInBlock
 from licet.transactions import Command
 
 if TYPE_CHECKING:
     from licet.v1.ledger_pb2_grpc import LedgerServiceAsyncStub
 
-# Refused for its time by a node that has not ordered it: it may be built again with newer time.
-_TIMED_OUT: Final = frozenset({"TX_EXPIRED", "TX_TOO_FAR_AHEAD"})
+# Refused for its time alone, which consumes no id: it may be built again with newer time.
+_TIMED_OUT: Final = frozenset({"TX_EXPIRED", "TX_TOO_FAR_AHEAD", "TX_TOO_EARLY"})
 IN_FLIGHT_MAX: Final = 4096  # of submit_all
 
 
@@ -170,7 +170,7 @@ class Client(CommandMethods, QueryMethods):
             )
         try:
             return await self.send(transaction)
-        except RefusedAtAdmission as refusal:
+        except (RefusedAtAdmission, RefusedInBlock) as refusal:
             if refusal.code not in _TIMED_OUT or how.valid_for_ms is not None:
                 raise
         # The node's clock moved (an operator advanced it, or this machine slept). The id stays, so that

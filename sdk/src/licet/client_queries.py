@@ -13,10 +13,9 @@ from typing import Any, Final
 import grpc
 
 from licet.connection import Connection
-from licet.crypto import signature_valid
-from licet.encoding import Tag
+from licet.decision import Question, check_answer, check_decision
 from licet.entities import agreement_key
-from licet.errors import Fault, InvalidProof, InvalidSignature, LicetError
+from licet.errors import Fault, InvalidProof, LicetError
 from licet.outcomes import (
     Committed,
     LedgerEvent,
@@ -283,6 +282,20 @@ class QueryMethods:
             until_ms=until_ms,
         )
         response = await self._ask("Authorize", request)
+        question = Question(
+            party=party,
+            asset=asset,
+            action=action,
+            territories=tuple(request.territories),
+            media=tuple(request.media),
+        )
+        signed, signer = check_decision(
+            response.decision,
+            public_key=response.signature.public_key,
+            signature=response.signature.signature,
+            genesis=self._connection.genesis,
+        )
+        check_answer(signed, question, response)
         return Decision(
             allowed=response.allowed,
             reason=response.reason,
@@ -299,23 +312,10 @@ class QueryMethods:
             ),
             height=response.height,
             timestamp_ms=response.timestamp_ms,
-            signed_by=self._signer(response),
+            signed_by=signer,
             decision=response.decision,
             signature=response.signature.signature,
         )
-
-    def _signer(self, response: pb.AuthorizeResponse) -> str:
-        if not response.HasField("signature"):
-            return ""
-        signature = response.signature
-        for validator in self._connection.genesis.validators:
-            if validator.public_key == signature.public_key:
-                if signature_valid(
-                    signature.public_key, signature.signature, Tag.DECISION, response.decision
-                ):
-                    return validator.name
-                raise InvalidSignature("the decision", "it does not verify", fault=Fault.PEER)
-        raise InvalidSignature("the decision", "its key is no validator's of genesis", fault=Fault.PEER)
 
     async def quote(self, offer: str, *, buyer: str, assets: Mapping[str, str] | None = None) -> Quote:
         """What accepting an offer would cost and pay to whom, without doing it."""

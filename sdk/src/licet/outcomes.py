@@ -22,7 +22,7 @@ from licet.v1 import ledger_pb2 as pb
 from licet.views import html_table, plain
 
 # Another body under an id that is taken (design/ledger.md, "Transactions").
-CONFLICT_CODES: Final = frozenset({"ID_CONFLICT", "TX_ID_CONFLICT", "TX_CONFLICT", "ID_TAKEN", "TX_ID_TAKEN"})
+CONFLICT_CODES: Final = frozenset({"ID_REUSED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

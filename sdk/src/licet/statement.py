@@ -225,7 +225,7 @@ class Decision(_View):
     offers: tuple[OfferQuote, ...]
     height: int
     timestamp_ms: int
-    signed_by: str  # the validator whose signature over the decision was checked; empty where there is none
+    signed_by: str  # the validator whose signature over the decision was checked
     decision: bytes
     signature: bytes
 

@@ -71,7 +71,7 @@ async def test_each_refusal_is_a_type_with_its_facts() -> None:
             return refusal(tx, "BALANCE_SHORT", clause="P1", in_block=True)
 
         async def conflict(tx: t.Transaction) -> pb.SubmitResult:
-            return refusal(tx, "TX_ID_CONFLICT")
+            return refusal(tx, "ID_REUSED")
 
         node.answer = at_admission
         with pytest.raises(RefusedAtAdmission) as first:
