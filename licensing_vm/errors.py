@@ -72,7 +72,7 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "NOT_REPORTER": _sender("Let the party report that the terms name as the fact's source."),
         "REPORT_EXISTS": _sender("Choose a new report id for further rows."),
         "ROW_OUTSIDE_PERIOD": _sender("Report each row in the period in which it falls."),
-        "ROW_OUTSIDE_TERM": _sender("Report use within the agreement's term."),
+        "PERIOD_OUTSIDE_TERM": _sender("Name a period that meets the agreement's term."),
         "INVALID_ROWS": _sender("Correct the columns."),
         "INVALID_PERIOD": _sender("Give the start of a period of the terms' calendar."),
         "PERIOD_CLOSED": _sender("A closed period is never reopened; adjustments fall in the next."),

@@ -15,7 +15,7 @@ class Place(NamedTuple):
     """Where a receipt stands in the log."""
 
     height: int
-    index: int
+    position: int  # in its block
 
 
 _Key = tuple[str, bytes]

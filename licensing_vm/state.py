@@ -24,7 +24,7 @@ _UNREAD: Final = object()  # "not read yet": what a blind write replaces
 
 @final
 class State:
-    __slots__ = ("_dirty", "_limit", "_live", "_old", "_read", "_undo", "changes")
+    __slots__ = ("_begun_at", "_dirty", "_limit", "_live", "_old", "_read", "_undo", "changes")
 
     def __init__(self, read: Callable[[bytes], bytes | None], limit: int) -> None:
         self._read = read
@@ -34,9 +34,10 @@ class State:
         self._old: dict[bytes, Any] = {}
         self._dirty: dict[bytes, Any] = {}
         self._undo: list[tuple[bytes, Any]] = []
-        # Counts writes of records (not of integers) and rollbacks: what was derived from records at one
-        # count still holds at the same count.
+        # Counts definitions and their rollbacks: what was derived from definitions at one count still
+        # holds at the same count (`domain.terms`).
         self.changes = 0
+        self._begun_at = 0
 
     def get(self, key: bytes, kind: type[T]) -> T | None:
         """The record at `key`, None if there is none."""
@@ -66,13 +67,13 @@ class State:
             return value
         return self._integer(key, SplitTotal)
 
-    def put(self, key: bytes, value: object) -> None:
-        """Write a record, or the canonical bytes of one."""
+    def define(self, key: bytes, value: object) -> None:
+        """Write a record that prepared terms depend on: an offer, asset, claim list, template, currency."""
         self.changes += 1
-        self.put_integer(key, value)
+        self.put(key, value)
 
-    def put_integer(self, key: bytes, value: object) -> None:
-        """Write a balance or total: a plain int. (Records go through `put`, which counts them.)"""
+    def put(self, key: bytes, value: object) -> None:
+        """Write a record, the canonical bytes of one, or the integer of a balance or total."""
         old = self._live.get(key, _UNREAD)
         self._undo.append((key, old))
         if key not in self._dirty:
@@ -80,7 +81,7 @@ class State:
         self._live[key] = value
 
     def put_new(self, key: bytes, value: object) -> None:
-        """Write a record at a key that was just found absent: nothing is derived from it yet."""
+        """Write at a key that was just found absent."""
         self._undo.append((key, None))
         if key not in self._dirty:
             self._dirty[key] = None
@@ -89,6 +90,7 @@ class State:
     def begin(self) -> None:
         """Start a transaction: what is written from here on can be rolled back."""
         self._undo.clear()
+        self._begun_at = self.changes
 
     def rollback(self) -> None:
         """Take back everything since `begin`."""
@@ -99,7 +101,8 @@ class State:
             else:
                 live[key] = old
         self._undo.clear()
-        self.changes += 1
+        if self.changes != self._begun_at:
+            self.changes += 1
 
     def writes(self) -> dict[bytes, bytes | None]:
         """Every key that the block changed, with its canonical bytes."""

@@ -25,10 +25,11 @@ from licet.genesis import Genesis
 from licet.receipts import JournalEntry, Receipt, read_receipt
 from licet.transactions import Transaction
 from licet.types import ChainId, Hash32
+
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.genesis import initial_entries
 from licensing_vm.domain.periods import simulate
-from licensing_vm.domain.table import COMMANDS, declared_cost
+from licensing_vm.domain.table import COMMANDS, declared_cost, scope_of
 from licensing_vm.errors import Refused
 from licensing_vm.recent import Place, RecentIds
 from licensing_vm.state import State
@@ -74,10 +75,10 @@ class Executed(NamedTuple):
 
     hash: Hash32
     status: Status
-    place: Place  # height and index of its receipt
+    place: Place  # of its receipt
     receipt: bytes  # canonical bytes, the log's leaf; empty for a repeat
     code: str  # of the refusal; empty otherwise
-    index: tuple[bytes, ...]  # index rows to keep beside the tree, see `domain.context`
+    index_rows: tuple[bytes, ...]  # to keep beside the tree, see `domain.context`
     parties: tuple[str, ...]  # whose statement or events it concerns, distinct
 
     def read(self) -> Receipt:
@@ -259,4 +260,4 @@ class Machine:
                     "window_ms": str(self._window),
                 },
             )
-        context.check_authority()
+        context.check_authority(scope_of)

@@ -4,7 +4,7 @@ A state key is `kind/id` in ASCII, a value is the record's canonical bytes (`lic
 functions below are the only place where keys are put together, for validators, proof files and
 clients alike; ids hold no `/`, so no two keys meet.
 
-    party/P  currency/C  asset/A  asset-version/A/N  claim/ID  claims/A  rights/A
+    party/P  role/R  currency/C  asset/A  asset-version/A/N  claim/ID  claims/A  rights/A
     template/H  template-name/PUBLISHER/NAME/VERSION  program/H  offer/ID  agreement/ID  course/ID
     usage/AGREEMENT/FACT/PERIOD/START  report/REPORTER/ID  obligation/AGREEMENT/N
     split/SCOPE/ID/CLAUSE/N/ASSET/VERSION.LINEAGE  sheet/A/VERSION/C
@@ -35,9 +35,7 @@ ACTIVE: Final = "active"
 EXPIRED: Final = "expired"
 CLOSED: Final = "closed"
 
-NO_EXCLUSIVE: Final = "no"
-SOLE: Final = "sole"
-EXCLUSIVE: Final = "yes"
+NEVER_MS: Final = 1 << 62
 
 
 @record(1)
@@ -398,9 +396,17 @@ class Rights:
     shared: tuple[SharedRight, ...]
 
 
+@record(31)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleHolders:
+    """Who holds a role of the network itself, e.g. "registrar"."""
+
+    parties: tuple[str, ...]
+
+
 def agreement_end(agreement: Agreement) -> int:
-    """When its last right ends; its effective time if it grants none."""
-    return max((grant.until_ms for grant in agreement.grants), default=agreement.effective_ms)
+    """When its last right ends; never, if it grants none."""
+    return max((grant.until_ms for grant in agreement.grants), default=NEVER_MS)
 
 
 def agreement_state(agreement: Agreement, now_ms: int) -> str:
@@ -421,6 +427,10 @@ def obligation_state(obligation: Obligation, now_ms: int) -> str:
 
 def party_key(party: str) -> bytes:
     return b"party/" + party.encode()
+
+
+def role_key(role: str) -> bytes:
+    return b"role/" + role.encode()
 
 
 def currency_key(code: str) -> bytes:

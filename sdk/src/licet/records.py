@@ -64,6 +64,9 @@ def _signed(value: int) -> bytes:
     return out
 
 
+signed_varint = _signed  # for callers who put a record together from parts
+
+
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     byte = data[at]
     if byte < 128:

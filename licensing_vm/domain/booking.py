@@ -1,0 +1,285 @@
+"""Running clauses and booking what they say: cash moves or obligations arise (L-1, L-3, L-4).
+
+`pays` moves the debtor's cash to every payee of the split at once, or refuses the whole transaction;
+`owes` makes every leg a creditor of its own share, due from the block's time. Shares come from the
+program; here they become minor units of the ledger, ancestors' shares go through their payout sheets,
+T moves on, and a journal entry with its cause is written. Nothing else in the domain moves money by
+terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from licet.entities import (
+    CASH,
+    PAYABLE,
+    RECEIVABLE,
+    Course,
+    NamedValue,
+    Obligation,
+    OpenItem,
+    balance_key,
+    course_key,
+    obligation_id,
+    obligation_key,
+)
+from licet.receipts import ACCRUAL, SALE, JournalEntry, Posting
+
+from licensing_vm.calendar import add_span
+from licensing_vm.domain.bound import Bound, SplitPlan
+from licensing_vm.domain.context import Context
+from licensing_vm.errors import Refused
+from licensing_vm.money.journal import move, paying_issuer, short_of
+from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
+from licensing_vm.program.model import NONE, Clause, Intent
+
+OPEN_MAX: Final = 4_096  # unpaid obligations of one agreement
+NO_COURSE: Final = Course(next_number=1, open=(), periods=(), facts=(), rates=())
+
+_number = lru_cache(maxsize=1 << 16)(number_bytes)
+
+
+class Case(NamedTuple):
+    """For whom and why clauses run."""
+
+    agreement: str
+    roles: tuple[str, ...]  # all of them
+    facts: tuple[NamedValue, ...]  # those the trigger brought, for the entry's cause
+    period: str  # "month 2026-01-01", empty where the trigger is no close
+
+
+def run_clauses(
+    context: Context,
+    bound: Bound,
+    clauses: Sequence[int],
+    case: Case,
+    facts: Sequence[int],
+    befores: Sequence[int],
+) -> None:
+    """Run clauses in text order (L-2) and book what they return."""
+    state = context.state
+    run = bound.terms.loaded.run
+    for at in clauses:
+        plans = bound.splits[at]
+        totals = [state.total(plan.total_key) if plan.total_key else 0 for plan in plans]
+        for intent in run(at, bound.params, facts, befores, bound.tables[at], totals):
+            if not intent.amount:
+                continue
+            plan = plans[intent.split]
+            if plan.total_key:
+                state.put(plan.total_key, intent.total)
+            changes = _changes(context, plan, intent, bound.factor)
+            clause = bound.terms.program.clauses[at]
+            if intent.due is None:
+                _pay(context, bound, clause, plan, intent, changes, case)
+            else:
+                _owe(context, bound, clause, plan, intent, changes, case)
+
+
+def _changes(context: Context, plan: SplitPlan, intent: Intent, factor: int) -> Sequence[int]:
+    """What each leg of the plan receives, in minor units of the ledger."""
+    shares = intent.shares if factor == 1 else [share * factor for share in intent.shares]
+    if not plan.sheets:
+        return shares
+    state = context.state
+    out: list[int] = []
+    done = 0
+    for sheet in plan.sheets:
+        out += shares[done : sheet.at]
+        amount = shares[sheet.at]
+        total = state.total(sheet.key)
+        out += sheet.pay(total, amount)
+        state.put(sheet.key, total + amount)
+        done = sheet.at + 1
+    out += shares[done:]
+    return out
+
+
+def _pay(
+    context: Context,
+    bound: Bound,
+    clause: Clause,
+    plan: SplitPlan,
+    intent: Intent,
+    changes: Sequence[int],
+    case: Case,
+) -> None:
+    """Cash from the debtor to every leg, in claims on one issuer."""
+    state = context.state
+    amount = intent.amount * bound.factor
+    debtor = case.roles[intent.debtor]
+    code = bound.currency.code
+    issuers = bound.currency.issuers
+    if len(issuers) == 1:
+        issuer = issuers[0]
+    else:
+        issuer = paying_issuer(
+            state, debtor, bound.currency, amount, clause=clause.name, unfunded=context.unfunded
+        )
+    assert sum(changes) == amount, "an entry sums to zero"
+    mould = _cash_mould(bound, clause, plan, intent, case, issuer)
+    key = balance_key(debtor, CASH, issuer, code)
+    held = state.balance(key)
+    if held < amount and not context.unfunded:
+        raise short_of(debtor, code, amount, held, clause=clause.name)
+    state.put(key, held - amount)
+    parties = context.parties
+    parties[debtor] = None
+    for (payee, payee_key), change in zip(mould.payees, changes, strict=True):
+        if payee:
+            party, key = payee, payee_key
+        else:
+            party = case.roles[bound.open_role]
+            key = balance_key(party, CASH, issuer, code)
+        state.put(key, state.balance(key) + change)
+        parties[party] = None
+    context.entries.append(mould.fill(case, bound, amount, changes))
+
+
+class _CashMould(NamedTuple):
+    """The journal entry of a payment, but for the agreement, the open role, the facts and the amounts."""
+
+    mould: Mould
+    payees: tuple[tuple[str, bytes], ...]  # party and cash account; no party: the open role
+
+    def fill(self, case: Case, bound: Bound, amount: int, changes: Sequence[int]) -> bytes:
+        role = bound.open_role
+        return self.mould.fill(
+            text_bytes(case.agreement),
+            text_bytes(case.roles[role]) if role != NONE else b"",
+            *[text_bytes(fact.value) for fact in case.facts],
+            _number(-amount),
+            *map(_number, changes),
+        )
+
+
+def _cash_mould(
+    bound: Bound, clause: Clause, plan: SplitPlan, intent: Intent, case: Case, issuer: str
+) -> _CashMould:
+    key = (issuer, intent.debtor)
+    found = plan.moulds.get(key)
+    if found is None:
+        found = plan.moulds[key] = _make_mould(bound, clause, plan, intent, case, issuer)
+    assert isinstance(found, _CashMould)
+    return found
+
+
+def _make_mould(
+    bound: Bound, clause: Clause, plan: SplitPlan, intent: Intent, case: Case, issuer: str
+) -> _CashMould:
+    """Holes: 0 the agreement, 1 the open role, then the facts' values, the debtor's change, the legs'."""
+
+    def posting(party: str, asset: str, hole: int) -> Posting:
+        return Posting(party=party or Hole.text(1), account=CASH, asset=asset, change=Hole.number(hole))
+
+    code = bound.currency.code
+    first = 2 + len(case.facts)
+    legs = enumerate(plan.legs, first + 1)
+    entry = JournalEntry(
+        kind=SALE,
+        clause=clause.name,
+        program_hash=bound.terms.hash,
+        agreement=Hole.text(0),
+        currency=code,
+        issuer=issuer,
+        facts=tuple(NamedValue(name=fact.name, value=Hole.text(at)) for at, fact in enumerate(case.facts, 2)),
+        postings=(
+            posting(bound.roles[intent.debtor], "", first),
+            *(posting(leg.party, leg.asset, hole) for hole, leg in legs),
+        ),
+    )
+    payees = tuple((leg.party, balance_key(leg.party, CASH, issuer, code)) for leg in plan.legs)
+    return _CashMould(Mould(entry, first + 1 + len(plan.legs), tagged=False), payees)
+
+
+def course_of(context: Context, agreement: str) -> Course:
+    return context.state.get(course_key(agreement), Course) or NO_COURSE
+
+
+def _owe(
+    context: Context,
+    bound: Bound,
+    clause: Clause,
+    plan: SplitPlan,
+    intent: Intent,
+    changes: Sequence[int],
+    case: Case,
+) -> None:
+    """One obligation per leg with a share, and the accrual between the parties' accounts."""
+    assert intent.due is not None
+    debtor = case.roles[intent.debtor]
+    due = add_span(context.now, intent.due)
+    course = course_of(context, case.agreement)
+    number = course.next_number
+    items = list(course.open)
+    postings = [Posting(party=debtor, account=PAYABLE, asset="", change=-intent.amount * bound.factor)]
+    for leg, change in zip(plan.legs, changes, strict=True):
+        creditor = leg.party or case.roles[bound.open_role]
+        postings.append(Posting(party=creditor, account=RECEIVABLE, asset=leg.asset, change=change))
+        if change:
+            obligation = Obligation(
+                agreement=case.agreement,
+                number=number,
+                debtor=debtor,
+                creditor=creditor,
+                clause=clause.name,
+                period=case.period,
+                currency=bound.currency.code,
+                amount=change,
+                paid=0,
+                due_ms=due,
+                asset=leg.asset,
+                height=context.height,
+            )
+            _note(context, obligation)
+            items.append(
+                OpenItem(number=number, due_ms=due, debtor=debtor, creditor=creditor, outstanding=change)
+            )
+            number += 1
+    if len(items) > OPEN_MAX:
+        raise Refused(
+            "TOO_MANY", f"An agreement has at most {OPEN_MAX} unpaid obligations.", clause=clause.name
+        )
+    context.state.put(
+        course_key(case.agreement),
+        Course(
+            next_number=number,
+            open=tuple(items),
+            periods=course.periods,
+            facts=course.facts,
+            rates=course.rates,
+        ),
+    )
+    context.entry(
+        JournalEntry(
+            kind=ACCRUAL,
+            clause=clause.name,
+            program_hash=bound.terms.hash,
+            agreement=case.agreement,
+            currency=bound.currency.code,
+            issuer="",
+            facts=case.facts,
+            postings=move(context.state, tuple(postings), "", bound.currency.code),
+        )
+    )
+
+
+def _note(context: Context, obligation: Obligation) -> None:
+    agreement, number = obligation.agreement, obligation.number
+    context.state.put_new(obligation_key(agreement, number), obligation)
+    for party in dict.fromkeys((obligation.debtor, obligation.creditor)):
+        context.index.append(f"obligation/party/{party}/{obligation_id(agreement, number)}".encode())
+    context.event(
+        "obligation.due",
+        {
+            "obligation": obligation_id(agreement, number),
+            "debtor": obligation.debtor,
+            "creditor": obligation.creditor,
+            "amount": str(obligation.amount),
+            "due_ms": str(obligation.due_ms),
+        },
+        (obligation.debtor, obligation.creditor),
+    )

@@ -1,0 +1,302 @@
+"""Bound terms: a program with its parameters, assets and payees resolved, ready to run.
+
+What a standing offer leaves open is its buyer; all else is known when the offer is first accepted. So it
+is resolved once and kept: parameters parsed, every split's table built, ancestors' payout sheets looked
+up, grants turned into masks and spans, and the records of a sale moulded. A bound object notes the
+records that it was made from and holds only while each of them still stands in the state; it is a cache
+and never a source of truth.
+
+T (L-5) lives under (offer or negotiated agreement, clause, split, first slot's asset and version, and
+the lineage versions of the slots that the split's lineages follow). The currency is the program's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, final
+
+from licet.entities import Asset, ClaimList, CurrencyEntry, asset_key, claims_key, sheet_key, split_key
+
+from licensing_vm.codelists import ACTIONS, MEDIA, TERRITORIES
+from licensing_vm.domain.context import Context
+from licensing_vm.domain.programs import Terms
+from licensing_vm.errors import Refused
+from licensing_vm.money.lineage import AncestorWeight, select
+from licensing_vm.money.split import splitter
+from licensing_vm.program.model import (
+    NONE,
+    Ancestors,
+    Exclusive,
+    Kind,
+    LegKind,
+    Program,
+    Span,
+    Split,
+    SplitTable,
+    Value,
+    Where,
+)
+
+POSTINGS_MAX: Final = 4_096  # of one payment: legs times the payees of their sheets
+EXCLUSIVE_NAMES: Final[Mapping[Exclusive, str]] = {
+    Exclusive.NO: "no",
+    Exclusive.SOLE: "sole",
+    Exclusive.YES: "yes",
+}
+
+
+class Leg(NamedTuple):
+    """One posting of a payment: a role's party (empty while the role is open) or an ancestor's payee."""
+
+    role: int  # NONE for an ancestor's payee
+    party: str
+    asset: str  # the ancestor, or empty
+
+
+class Sheet(NamedTuple):
+    """An ancestor's payout sheet with several payees: its share is split once more (L-13)."""
+
+    at: int  # which share of the table
+    payees: int
+    key: bytes  # of its T
+    pay: Callable[[int, int], tuple[int, ...]]
+
+
+@final
+class SplitPlan:
+    """Where the money of one split goes. `moulds` belongs to whoever books it."""
+
+    __slots__ = ("legs", "moulds", "sheets", "table", "total_key")
+
+    def __init__(
+        self, table: SplitTable, total_key: bytes, legs: tuple[Leg, ...], sheets: tuple[Sheet, ...]
+    ) -> None:
+        self.table = table
+        self.total_key = total_key if len(table.payees) > 1 else b""  # one payee needs no T
+        self.legs = legs
+        self.sheets = sheets
+        self.moulds: dict[Any, Any] = {}
+
+
+class GrantPlan(NamedTuple):
+    """One grant on one asset, with everything but its times and its grantee."""
+
+    name: str
+    slot: int
+    asset: str
+    to: int
+    actions: tuple[str, ...]
+    territories: tuple[str, ...]
+    media: tuple[str, ...]
+    action_mask: int
+    territory_mask: int
+    medium_mask: int
+    exclusive: Exclusive
+    during: Span
+
+
+@final
+class Bound:
+    """Terms bound to parameters and assets, for an offer (one role open) or an agreement (none)."""
+
+    __slots__ = (
+        "assets",
+        "claims_change",
+        "currency",
+        "extra",
+        "factor",
+        "grants",
+        "no_befores",
+        "no_facts",
+        "open_role",
+        "owner",
+        "params",
+        "roles",
+        "scope",
+        "sources",
+        "splits",
+        "stamp",
+        "tables",
+        "terms",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        terms: Terms,
+        *,
+        scope: str,
+        owner: str,
+        roles: tuple[str, ...],
+        params: tuple[Value, ...],
+        assets: tuple[str, ...],
+        versions: tuple[int, ...] | None = None,
+    ) -> None:
+        """`versions` are the assets' as an agreement pinned them; None for their current ones."""
+        program = terms.program
+        self.terms = terms
+        self.scope = scope
+        self.owner = owner
+        self.roles = roles
+        self.open_role = roles.index("") if "" in roles else NONE
+        self.params = params
+        self.sources: list[tuple[bytes, type[Any], object]] = []
+        self.currency = context.currency(program.currency)
+        self.factor = grain_factor(program, self.currency)
+        self.assets = tuple(self._asset(context, asset) for asset in assets)
+        pinned = tuple(asset.version for asset in self.assets) if versions is None else versions
+        lineages = self._lineages(program)
+        self.tables = tuple(terms.loaded.tables(at, params, lineages) for at in range(len(program.clauses)))
+        self.splits = tuple(
+            tuple(
+                self._plan(context, at, n, split, table, pinned[0])
+                for n, (split, table) in enumerate(zip(clause.splits, self.tables[at], strict=True))
+            )
+            for at, clause in enumerate(program.clauses)
+        )
+        self.grants = grant_plans(
+            program, params, tuple((n, asset.asset) for n, asset in enumerate(self.assets))
+        )
+        self.no_facts = (0,) * len(program.facts)
+        self.no_befores = (0,) * len(program.rates)
+        self.extra: Any = None  # what `domain.activation` keeps with it
+        self.stamp = context.state.changes
+
+    def holds(self, context: Context) -> bool:
+        """Whether every record it was made from still stands in the state."""
+        state = context.state
+        if self.stamp != state.changes:
+            for key, kind, record in self.sources:
+                if state.get(key, kind) is not record:
+                    return False
+            self.stamp = state.changes
+        return True
+
+    def depend(self, context: Context, key: bytes, kind: type[Any]) -> Any:
+        """Read a record that this object stands or falls with."""
+        record = context.state.get(key, kind)
+        self.sources.append((key, kind, record))
+        return record
+
+    def claims(self, context: Context, asset: str) -> ClaimList:
+        return self.depend(context, claims_key(asset), ClaimList) or ClaimList(claims=())
+
+    def _asset(self, context: Context, name: str) -> Asset:
+        context.asset(name)
+        found: Asset = self.depend(context, asset_key(name), Asset)
+        return found
+
+    def _lineages(self, program: Program) -> tuple[Ancestors, ...]:
+        return tuple(
+            select(_weights(self.assets[lineage.slot]), lineage.mode, lineage.count)
+            for lineage in program.lineages
+        )
+
+    def _plan(
+        self, context: Context, clause: int, n: int, split: Split, table: SplitTable, version: int
+    ) -> SplitPlan:
+        program = self.terms.program
+        legs: list[Leg] = []
+        sheets: list[Sheet] = []
+        for at, payee in enumerate(table.payees):
+            if isinstance(payee, int):
+                legs.append(Leg(payee, self.roles[payee], ""))
+                continue
+            ancestor = self._asset(context, payee.decode())
+            if len(ancestor.payout) > 1:
+                key = sheet_key(ancestor.asset, ancestor.payout_version, program.currency)
+                weights = tuple(share.share_ppm for share in ancestor.payout)
+                sheets.append(Sheet(at, len(weights), key, splitter(weights).pay))
+            legs += [Leg(NONE, share.party, ancestor.asset) for share in ancestor.payout]
+        if len(legs) > POSTINGS_MAX:
+            raise Refused("TOO_MANY", f"One payment would be divided among {len(legs)} payees.")
+        key = split_key(
+            self.scope,
+            self.owner,
+            program.clauses[clause].name,
+            n,
+            self.assets[0].asset,
+            self._legs_version(program, split, version),
+        )
+        return SplitPlan(table, key, tuple(legs), tuple(sheets))
+
+    def _legs_version(self, program: Program, split: Split, version: int) -> str:
+        slots = {
+            program.lineages[leg.target].slot
+            for leg in split.legs
+            if leg.kind in (LegKind.LINEAGE, LegKind.BUDGET)
+        }
+        parts = [str(version)]
+        for slot in sorted(slots):
+            asset = self.assets[slot]
+            parts.append(
+                f"{asset.lineage_version}" if slot == 0 else f"{asset.asset}@{asset.lineage_version}"
+            )
+        return ".".join(parts)
+
+
+def grain_factor(program: Program, currency: CurrencyEntry) -> int:
+    """How many minor units of the ledger one grain of the template is (L-6: never finer)."""
+    if program.scale > currency.scale:
+        raise Refused(
+            "TERMS_TOO_FINE",
+            f"The template rounds {currency.code} to {program.scale} decimals, the ledger {currency.scale}.",
+            {"template": str(program.scale), "ledger": str(currency.scale)},
+        )
+    return int(10 ** (currency.scale - program.scale))
+
+
+def _weights(asset: Asset) -> tuple[AncestorWeight, ...]:
+    return tuple(
+        AncestorWeight(
+            row.asset.encode(),
+            row.relative_once,
+            row.relative_every_path,
+            row.absolute_once,
+            row.absolute_every_path,
+        )
+        for row in asset.ancestors
+    )
+
+
+def codes_of(where: tuple[Where, ...], dimension: Kind, params: tuple[Value, ...]) -> tuple[str, ...]:
+    """The codes a right is limited to in one dimension; empty for no limit."""
+    for part in where:
+        if part.dimension is dimension:
+            if part.param == NONE:
+                return part.codes
+            value = params[part.param]
+            assert isinstance(value, tuple)
+            return tuple(str(code) for code in value)
+    return ()
+
+
+def grant_plans(
+    program: Program, params: tuple[Value, ...], slots: tuple[tuple[int, str], ...]
+) -> tuple[GrantPlan, ...]:
+    """The grants of the terms on these assets, given as (slot, asset)."""
+    plans: list[GrantPlan] = []
+    for grant in program.grants:
+        territories = codes_of(grant.where, Kind.TERRITORY, params)
+        media = codes_of(grant.where, Kind.MEDIUM, params)
+        during = grant.during if grant.during_param == NONE else params[grant.during_param]
+        assert isinstance(during, Span)
+        for slot, asset in slots:
+            if slot in grant.slots:
+                plans.append(
+                    GrantPlan(
+                        grant.name,
+                        slot,
+                        asset,
+                        grant.to,
+                        grant.actions,
+                        territories,
+                        media,
+                        ACTIONS.mask(grant.actions),
+                        TERRITORIES.mask(territories) if territories else TERRITORIES.everything,
+                        MEDIA.mask(media) if media else MEDIA.everything,
+                        grant.exclusive,
+                        during,
+                    )
+                )
+    return tuple(plans)

@@ -1,0 +1,261 @@
+"""What a command handler works with: the state, the block's time, who signed, and what came of it.
+
+Collects events, journal entries, index rows and parties of the transaction under way, and writes its
+receipt. Upholds: every journal entry sums to zero (asserted, always); authority of keys (scope, expiry)
+at block time; a refused transaction leaves nothing but its receipt.
+
+Index rows are ready-made keys for whoever serves lists; they are no part of the tree and hold nothing
+that the records do not say:
+
+    agreement/party/P/ID   agreement/asset/A/ID   grant/P/A/ID   offer/party/P/ID   offer/asset/A/ID
+    asset/registrant/P/A   claim/asset/A/ID   template/name/NAME/VERSION/HASH   obligation/party/P/ID/N
+    report/agreement/A/REPORTER/ID
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, final
+
+from licet.entities import (
+    Agreement,
+    Asset,
+    CurrencyEntry,
+    Party,
+    agreement_key,
+    asset_key,
+    currency_key,
+    party_key,
+)
+from licet.errors import LicetError
+from licet.receipts import JournalEntry
+from licet.records import encode, signed_varint, varint
+from licet.transactions import Command, RegisterParty, Transaction
+
+from licensing_vm.errors import Refused, refusal_record
+from licensing_vm.events import event_record
+from licensing_vm.state import State
+
+T = TypeVar("T")
+
+
+@final
+class Context:
+    """One per machine, begun anew for each transaction."""
+
+    __slots__ = (
+        "_tx",
+        "currencies",
+        "entries",
+        "events",
+        "height",
+        "height_bytes",
+        "index",
+        "now",
+        "open_registration",
+        "parties",
+        "position",
+        "prepared",
+        "programs",
+        "rows",
+        "sender",
+        "state",
+        "time_bytes",
+        "unfunded",
+    )
+
+    def __init__(self, state: State, *, open_registration: bool) -> None:
+        self.state = state
+        self.open_registration = open_registration
+        self.height = 0
+        self.now = 0
+        self.rows = 0
+        self.position = 0
+        self.sender = ""
+        self.unfunded = False
+        self.events: list[bytes] = []
+        self.entries: list[bytes] = []
+        self.index: list[bytes] = []
+        self.parties: dict[str, None] = {}
+        self.programs: dict[bytes, Any] = {}  # loaded programs by hash, see `domain.programs`
+        self.prepared: dict[Any, Any] = {}  # bound terms, see `domain.prepared`
+        self._tx: Transaction
+
+    # -- life cycle ---------------------------------------------------------
+
+    def open_block(self, height: int, now_ms: int) -> None:
+        self.height = height
+        self.now = now_ms
+        self.rows = 0
+        self.height_bytes = signed_varint(height)
+        self.time_bytes = signed_varint(now_ms)
+
+    def begin(self, tx: Transaction, position: int) -> None:
+        self._tx = tx
+        self.position = position
+        self.sender = tx.body.sender
+        self.events = []
+        self.entries = []
+        self.index = []
+        self.parties = {self.sender: None}
+        self.state.begin()
+
+    def begin_unsigned(self) -> None:
+        """Begin a computation that no transaction asked for (simulate); the caller rolls it back."""
+        self.sender = ""
+        self.events = []
+        self.entries = []
+        self.index = []
+        self.parties = {}
+        self.state.begin()
+
+    def rollback(self) -> None:
+        self.state.rollback()
+
+    def close_dry(self) -> None:
+        """After a dry run: the height was borrowed."""
+        self.height -= 1
+        self.rows = 0
+
+    def forget(self) -> None:
+        """A block was discarded: its height too."""
+        self.height -= 1
+        self.rows = 0
+
+    # -- reading ------------------------------------------------------------
+
+    def party(self, party: str) -> Party:
+        found = self.state.get(party_key(party), Party)
+        if found is None:
+            raise Refused("UNKNOWN_PARTY", f"There is no party {party!r}.", {"party": party})
+        return found
+
+    def asset(self, asset: str) -> Asset:
+        found = self.state.get(asset_key(asset), Asset)
+        if found is None:
+            raise Refused("UNKNOWN_ASSET", f"There is no asset {asset!r}.", {"asset": asset})
+        return found
+
+    def agreement(self, agreement: str) -> Agreement:
+        found = self.state.get(agreement_key(agreement), Agreement)
+        if found is None:
+            raise Refused(
+                "UNKNOWN_AGREEMENT", f"There is no agreement {agreement!r}.", {"agreement": agreement}
+            )
+        return found
+
+    def currency(self, code: str) -> CurrencyEntry:
+        found = self.state.get(currency_key(code), CurrencyEntry)
+        if found is None:
+            raise Refused("UNKNOWN_CURRENCY", f"The ledger has no currency {code!r}.", {"currency": code})
+        return found
+
+    def must_be_new(self, key: bytes, what: str, id_: str) -> None:
+        if self.state.has(key):
+            raise Refused("NAME_TAKEN", f"There is already {what} {id_!r}.", {"id": id_})
+
+    # -- authority ----------------------------------------------------------
+
+    def check_authority(self, scope_of: Callable[[Command], str]) -> None:
+        """Every command's scope is covered by a signer's key of the sender."""
+        commands = self._tx.body.commands
+        party = self.state.get(party_key(self.sender), Party)
+        if party is None:
+            first = commands[0]
+            if not isinstance(first, RegisterParty):
+                raise Refused(
+                    "NO_AUTHORITY", f"The sender {self.sender!r} is not registered.", {"party": self.sender}
+                )
+            keys: Iterable[Any] = first.keys
+        else:
+            keys = party.keys
+        for command in commands:
+            scope = scope_of(command)
+            if not self._signs(keys, scope):
+                raise Refused(
+                    "NO_AUTHORITY",
+                    f"No signer may sign {scope!r} for {self.sender!r} now.",
+                    {"party": self.sender, "scope": scope},
+                )
+
+    def _signs(self, keys: Iterable[Any], scope: str) -> bool:
+        now = self.now
+        for signature in self._tx.signatures:
+            public_key = signature.public_key
+            for key in keys:
+                if key.public_key == public_key and not 0 < key.expires_ms <= now:
+                    scopes = key.scopes
+                    if scope in scopes or "all" in scopes:
+                        return True
+        return False
+
+    def signed_by(self, party: str, scope: str) -> bool:
+        """Whether a key of this party, good for the scope now, is among the signers."""
+        found = self.state.get(party_key(party), Party)
+        return found is not None and self._signs(found.keys, scope)
+
+    def must_sign(self, parties: Iterable[str], scope: str, why: str) -> None:
+        missing = sorted({party for party in parties if not self.signed_by(party, scope)})
+        if missing:
+            raise Refused(
+                "NOT_SIGNED",
+                f"{why}: {', '.join(missing)} did not sign.",
+                {"missing": ", ".join(missing), "scope": scope},
+            )
+
+    # -- effects ------------------------------------------------------------
+
+    @property
+    def transaction_hash(self) -> bytes:
+        return self._tx.hash
+
+    def event(self, kind: str, attributes: Mapping[str, str], parties: Iterable[str] = ()) -> None:
+        """Something happened; `parties` are those it concerns."""
+        self.events.append(encode(event_record(kind, attributes))[1:])
+        for party in parties:
+            self.parties[party] = None
+
+    def entry(self, entry: JournalEntry) -> None:
+        """A journal entry. It sums to zero or the machine stops."""
+        assert sum(posting.change for posting in entry.postings) == 0, entry
+        self.entries.append(encode(entry)[1:])
+        for posting in entry.postings:
+            self.parties[posting.party] = None
+
+    # -- receipts -----------------------------------------------------------
+
+    def receipt(self) -> bytes:
+        """The committed transaction's receipt: the canonical bytes of `licet.receipts.Receipt`.
+
+        Put together from parts that are encoded already; a test holds it equal to the record's encoding.
+        """
+        return b"".join(
+            (
+                *self._head(b"\x01\x00"),
+                varint(len(self.events)),
+                *self.events,
+                varint(len(self.entries)),
+                *self.entries,
+            )
+        )
+
+    def refusal(self, why: LicetError, consumed: bool) -> bytes:
+        """The refused transaction's receipt."""
+        flags = b"\x01\x01" if consumed else b"\x00\x01"
+        return b"".join((*self._head(flags), encode(refusal_record(why))[1:], b"\0\0"))
+
+    def _head(self, flags: bytes) -> tuple[bytes, ...]:
+        body = self._tx.body
+        sender = body.sender.encode()
+        return (
+            b"\x2c\x20",
+            self._tx.hash,
+            varint(len(sender)),
+            sender,
+            varint(len(body.id)),
+            body.id,
+            self.height_bytes,
+            signed_varint(self.position),
+            self.time_bytes,
+            flags,
+        )

@@ -1,0 +1,96 @@
+"""Lineage: linking a work to what it derives from (L-13).
+
+The graph is acyclic, and a work's parents are fixed once anything derives from it. Therefore all four
+weights of every ancestor within eight generations can be computed when a work is linked and never
+change below it: a sale reads them from the asset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from licet.entities import Ancestor, Edge, asset_key
+from licet.transactions import LinkLineage
+
+from licensing_vm.domain.context import Context
+from licensing_vm.errors import Refused
+from licensing_vm.money.lineage import ancestor_weights
+
+RELATIONS: Final = (
+    "derived",
+    "sampled",
+    "composite",
+    "input_to",
+    "trained_on",
+    "fine_tuned",
+    "distilled",
+    "style_of",
+)
+PARENTS_MAX: Final = 64
+
+
+def link_lineage(context: Context, command: LinkLineage) -> None:
+    child = context.asset(command.child)
+    parent = context.asset(command.parent)
+    if command.relation not in RELATIONS:
+        raise Refused(
+            "LINEAGE_REFUSED", f"There is no relation {command.relation!r}.", {"known": ", ".join(RELATIONS)}
+        )
+    context.must_sign(
+        (child.registrant, parent.registrant), "license", "A link is made by the registrants of both works"
+    )
+    if child.children:
+        raise Refused(
+            "LINEAGE_FIXED",
+            f"Works already derive from {command.child}: its parents are fixed.",
+            {"asset": command.child, "children": str(child.children)},
+        )
+    if any(edge.parent == command.parent for edge in child.parents) or len(child.parents) >= PARENTS_MAX:
+        raise Refused(
+            "LINEAGE_REFUSED",
+            f"{command.child} is linked to {command.parent} already, or to {PARENTS_MAX} works.",
+            {"child": command.child, "parent": command.parent},
+        )
+    if command.parent == command.child:
+        raise Refused("LINEAGE_CYCLE", "A work does not derive from itself.", {"asset": command.child})
+    # A cycle would need the child among the parent's ancestors; it has no children, so it is nobody's.
+    edge = Edge(
+        parent=command.parent,
+        relation=command.relation,
+        rate_e9=command.rate_e9,
+        evidence_hash=command.evidence_hash,
+    )
+    parents = (*child.parents, edge)
+    weights = ancestor_weights(
+        child.asset.encode(),
+        [(edge.parent.encode(), edge.rate_e9) for edge in parents],
+        lambda key: [(edge.parent.encode(), edge.rate_e9) for edge in context.asset(key.decode()).parents],
+    )
+    ancestors = tuple(
+        Ancestor(
+            asset=row.key.decode(),
+            version=context.asset(row.key.decode()).version,
+            relative_once=row.relative_once,
+            relative_every_path=row.relative_every_path,
+            absolute_once=row.absolute_once,
+            absolute_every_path=row.absolute_every_path,
+        )
+        for row in weights
+    )
+    state = context.state
+    state.define(
+        asset_key(child.asset),
+        replace(child, parents=parents, ancestors=ancestors, lineage_version=child.lineage_version + 1),
+    )
+    state.define(asset_key(parent.asset), replace(parent, children=parent.children + 1))
+    context.event(
+        "lineage.linked",
+        {
+            "child": command.child,
+            "parent": command.parent,
+            "relation": command.relation,
+            "rate_e9": str(command.rate_e9),
+        },
+        (child.registrant, parent.registrant),
+    )

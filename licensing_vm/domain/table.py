@@ -1,0 +1,91 @@
+"""The table of commands: who may sign each, what executes it, what it costs.
+
+Costs are declared: known from the transaction's bytes alone, so that a block's bound (C-16) can be
+checked before anything runs. One unit is about 10 ns on the reference machine; a block's 2,000,000 are
+its 25 ms or less. Figures are upper bounds for ordinary terms and include the transaction's own share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from licet import transactions as t
+
+from licensing_vm.domain import (
+    agreements,
+    assets,
+    lineage,
+    money,
+    parties,
+    payments,
+    periods,
+    templates,
+    usage,
+)
+from licensing_vm.domain.context import Context
+
+TRANSACTION_COST: Final = 800
+PUBLISH_COST_MAX: Final = 1_500_000  # so that every template fits into a block
+ROW_COST: Final = 15
+
+
+class Rule(NamedTuple):
+    scope: str
+    handler: Callable[[Context, Any], None]
+    cost: Callable[[Any], int]
+
+
+def _flat(units: int) -> Callable[[Any], int]:
+    return lambda command: units
+
+
+def _publish_cost(command: t.PublishTemplate) -> int:
+    return min(PUBLISH_COST_MAX, 200_000 + 200 * len(command.source))
+
+
+def _report_cost(command: t.ReportUsage) -> int:
+    return 600 + 800 * len(command.agreements) + ROW_COST * len(command.quantity)
+
+
+def _offer_cost(command: t.CreateOffer) -> int:
+    return 10_000 + 1_000 * len(command.assets)
+
+
+COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
+    {
+        t.RegisterParty: Rule("govern", parties.register_party, _flat(10_000)),
+        t.AddKey: Rule("govern", parties.add_key, _flat(8_000)),
+        t.RevokeKey: Rule("govern", parties.revoke_key, _flat(2_000)),
+        t.RegisterAsset: Rule("license", assets.register_asset, _flat(4_000)),
+        t.AddAssetVersion: Rule("license", assets.add_asset_version, _flat(4_000)),
+        t.RegisterClaim: Rule("license", assets.register_claim, _flat(20_000)),
+        t.LinkLineage: Rule("license", lineage.link_lineage, _flat(30_000)),
+        t.SetPayoutSheet: Rule("license", assets.set_payout_sheet, _flat(10_000)),
+        t.PublishTemplate: Rule("license", templates.publish_template, _publish_cost),
+        t.DeprecateTemplate: Rule("license", templates.deprecate_template, _flat(2_000)),
+        t.CreateOffer: Rule("license", agreements.create_offer, _offer_cost),
+        t.WithdrawOffer: Rule("license", agreements.withdraw_offer, _flat(2_000)),
+        t.AcceptOffer: Rule("license", agreements.accept_offer, _flat(2_500)),
+        t.CreateAgreement: Rule("license", agreements.create_agreement, _flat(30_000)),
+        t.ReportUsage: Rule("report", usage.report_usage, _report_cost),
+        t.ClosePeriod: Rule("report", periods.close_period, _flat(10_000)),
+        t.Deposit: Rule("pay", money.deposit, _flat(1_000)),
+        t.Withdraw: Rule("pay", money.withdraw, _flat(1_000)),
+        t.Transfer: Rule("pay", money.transfer, _flat(800)),
+        t.Pay: Rule("pay", payments.pay, _flat(8_000)),
+    }
+)
+
+
+def scope_of(command: t.Command) -> str:
+    return COMMANDS[type(command)].scope
+
+
+def declared_cost(body: t.TransactionBody) -> int:
+    """The cost of a transaction, from its bytes."""
+    cost = TRANSACTION_COST
+    for command in body.commands:
+        cost += COMMANDS[type(command)].cost(command)
+    return cost

@@ -1,0 +1,47 @@
+"""The events of the ledger: every kind with its attributes, in one table.
+
+An event says that something happened, for whoever follows the ledger; amounts and causes stand in the
+journal entries beside it. Attributes appear in the table's order, so an event has one encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from licet.entities import NamedValue
+from licet.receipts import Event
+
+EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "party.registered": ("party", "kind"),
+        "party.key_added": ("party", "public_key"),
+        "party.key_revoked": ("party", "public_key"),
+        "asset.registered": ("asset", "kind", "registrant"),
+        "asset.version_added": ("asset", "version"),
+        "asset.payout_set": ("asset", "version"),
+        "claim.recognised": ("claim", "asset", "holder", "share_ppm"),
+        "lineage.linked": ("child", "parent", "relation", "rate_e9"),
+        "template.published": ("template", "version", "program_hash", "publisher"),
+        "template.deprecated": ("template", "version", "program_hash"),
+        "offer.created": ("offer", "template", "open_role"),
+        "offer.withdrawn": ("offer",),
+        "agreement.activated": ("agreement", "offer", "template", "licensee"),
+        "agreement.closed": ("agreement",),
+        "usage.reported": ("reporter", "report", "fact", "rows"),
+        "period.closed": ("agreement", "period", "start"),
+        "obligation.due": ("obligation", "debtor", "creditor", "amount", "due_ms"),
+        "obligation.paid": ("obligation", "debtor", "creditor"),
+        "money.deposited": ("party", "issuer", "reference"),
+        "money.withdrawn": ("party", "issuer", "reference"),
+        "money.transferred": ("from", "to", "reference"),
+    }
+)
+
+
+def event_record(kind: str, attributes: Mapping[str, str]) -> Event:
+    """The record of an event; it must give exactly the attributes of its kind."""
+    names = EVENTS[kind]
+    assert len(attributes) == len(names), (kind, attributes)
+    return Event(kind=kind, attributes=tuple(NamedValue(name=name, value=attributes[name]) for name in names))
