@@ -178,7 +178,7 @@ class LevelDBStorage(RecordStore):
 
     def _read(self, kind: Kind, key: bytes) -> bytes | None:
         try:
-            value: bytes | None = self._db.get(kind.value + key, verify_checksums=True)
+            value: bytes | None = self._db.get(kind + key, verify_checksums=True)
         except plyvel.Error as error:
             self._die(str(error))
             raise StorageDamaged(self._what, str(error)) from error
@@ -187,7 +187,7 @@ class LevelDBStorage(RecordStore):
     def _range(
         self, kind: Kind, start: bytes, stop: bytes | None, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        prefix = kind.value
+        prefix = kind
         end = prefix_end(prefix) if stop is None else prefix + stop
         rows = self._db.iterator(start=prefix + start, stop=end, reverse=reverse, verify_checksums=True)
         try:
@@ -205,14 +205,14 @@ class LevelDBStorage(RecordStore):
                 put, delete = write.put, write.delete
                 for kind, key, value in rows:
                     if value is None:
-                        delete(kind.value + key)
+                        delete(kind + key)
                     else:
-                        put(kind.value + key, value)
+                        put(kind + key, value)
         except plyvel.Error as error:
             raise OSError(str(error)) from error
 
     def _stored_bytes(self, kind: Kind) -> int:
-        size: int = self._db.approximate_size(kind.value, prefix_end(kind.value))
+        size: int = self._db.approximate_size(bytes(kind), prefix_end(kind))
         return size
 
     def close(self) -> None:

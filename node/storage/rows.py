@@ -68,7 +68,7 @@ class Counters:
     def encoded(self) -> bytes:
         """The counters of kinds that were ever written."""
         return b"".join(
-            _COUNTER.pack(kind.value, records, self.bytes[kind])
+            _COUNTER.pack(kind, records, self.bytes[kind])
             for kind, records in self.records.items()
             if records
         )

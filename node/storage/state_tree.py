@@ -17,30 +17,25 @@ The tree never sees values, only their hashes; `state.State` joins both.
 
 from __future__ import annotations
 
-import mmap
 from array import array
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 
 from licet.merkle import (
-    INNER_TAG,
     LEAF_TAG,
     RADIX,
     STATE_DEPTH,
     STATE_DEPTH_MAX,
     StateProof,
     Terminal,
-    empty_node,
     key_bit,
     slot_of,
 )
 from licet.types import HASH_BYTES, ZERO_HASH, Hash32, Height
 
-from node.storage.errors import HeightNotKept, StorageDamaged
+from node.storage.errors import StorageDamaged
 from node.storage.pages import (
     PAIR_BYTES,
     Change,
@@ -58,12 +53,12 @@ from node.storage.pages import (
 )
 from node.storage.port import RecordReader, Row
 from node.storage.schema import META_STATE, Kind
+from node.storage.tree_history import TreeHistory, Undo
+from node.storage.tree_levels import GROUP_BYTES, Replaced, empty_levels, rehash
 
 HISTORY_BLOCKS: Final = 128
 HISTORY_BLOCKS_MIN: Final = 64  # the ledger's R; a node may not be configured below it
 CACHE_BYTES: Final = 512 << 20
-GROUP_BYTES: Final = RADIX * HASH_BYTES
-_LAZY_BYTES: Final = 1 << 20  # from this size on, a level is zero pages until it is touched
 _PAGE_BYTES: Final = 48  # what a page costs beside its bytes
 
 assert HISTORY_BLOCKS >= HISTORY_BLOCKS_MIN
@@ -75,21 +70,6 @@ class TreeUpdate:
 
     root: Hash32
     records: list[Row]
-
-
-class _Replaced(NamedTuple):
-    """Node numbers of one level that a block replaced, ascending, and their hashes before it."""
-
-    numbers: array[int]
-    hashes: bytes
-
-
-class _Undo(NamedTuple):
-    """What one block replaced: by level from the root (0) to the slots, and pages by number."""
-
-    height: int
-    levels: list[_Replaced]
-    pages: dict[int, bytes | None]
 
 
 class StateTree:
@@ -104,21 +84,17 @@ class StateTree:
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         assert 1 <= depth <= STATE_DEPTH_MAX, depth
-        assert history_blocks >= 1, history_blocks
         self.depth: Final = depth
         self._slot_bits: Final = 4 * depth
-        self._levels = [_empty_level(level, depth) for level in range(depth + 1)]
+        self._levels = empty_levels(depth)
         # Pages by slot, and those below crowded slots. Dictionaries of plain bytes, because the
         # garbage collector walks every entry of a list this long, and none of these.
         self._roots: dict[int, bytes] = {}
         self._deep: dict[int, bytes] = {}
-        self._history: deque[_Undo] = deque()
-        self._history_blocks = history_blocks
+        self._history = TreeHistory(history_blocks)
         self._reader = reader
         self._cache_bytes_max = cache_bytes
         self._cache_bytes = 0
-        self._height: Height | None = None
-        self._lowest = 0  # the oldest height that proofs can be served at
         self._key_count = 0
 
     # --- what it says
@@ -131,12 +107,12 @@ class StateTree:
     @property
     def height(self) -> Height | None:
         """The height applied last; None before the first."""
-        return self._height
+        return self._history.height
 
     @property
     def lowest_height(self) -> int:
         """The oldest height at which proofs are served."""
-        return self._lowest
+        return self._history.lowest
 
     @property
     def key_count(self) -> int:
@@ -163,7 +139,7 @@ class StateTree:
 
     def apply(self, height: Height, changes: Mapping[bytes, bytes | None]) -> TreeUpdate:
         """Set or delete (None) the values of a block's dirty keys."""
-        assert self._height is None or height == self._height + 1, (self._height, height)
+        assert self.height is None or height == self.height + 1, (self.height, height)
         self._evict()
         ordered: list[Change] = sorted(
             [
@@ -173,13 +149,8 @@ class StateTree:
         )
         replaced_pages: dict[int, bytes | None] = {}
         rows, slots, hashes = self._update_slots(ordered, replaced_pages)
-        levels = [_Replaced(array("I", slots), b"".join(hashes))]
-        dirty = slots
-        for level in range(self.depth - 1, -1, -1):
-            dirty = list(dict.fromkeys([number >> 4 for number in dirty]))
-            levels.append(_hash_nodes(self._levels[level], self._levels[level + 1], dirty))
-        levels.reverse()
-        self._remember(_Undo(height, levels, replaced_pages))
+        levels = [*rehash(self._levels, slots), Replaced(array("I", slots), b"".join(hashes))]
+        self._history.add(Undo(height, levels, replaced_pages))
         if rows:
             note = bytes((self.depth,)) + height.to_bytes(8, "big") + self.root
             rows.append((Kind.META, META_STATE, note))
@@ -276,15 +247,6 @@ class StateTree:
                 rows.append((Kind.SLOT, slot.to_bytes(4, "big"), page))
         return digest
 
-    def _remember(self, undo: _Undo) -> None:
-        if self._height is None:
-            self._lowest = undo.height
-        else:
-            self._history.append(undo)
-            if len(self._history) > self._history_blocks:
-                self._lowest = self._history.popleft().height
-        self._height = Height(undo.height)
-
     # --- pages
 
     def _page(self, number: int) -> bytes | None:
@@ -324,7 +286,7 @@ class StateTree:
         """Let pages go until they fit. Those of the last block stay: it may be on its way to disk."""
         if self._reader is None or self._cache_bytes <= self._cache_bytes_max:
             return
-        fresh = self._history[-1].pages if self._history else {}
+        fresh = self._history.fresh_pages()
         for number in [number for number in self._deep if number not in fresh]:
             self._put(number, None)
         surplus = self._cache_bytes - self._cache_bytes_max
@@ -346,14 +308,14 @@ class StateTree:
 
     def root_at(self, height: int) -> Hash32:
         """The state root after a kept block."""
-        for undo in self._since(height):
+        for undo in self._history.since(height):
             if undo.levels[0].hashes:
                 return Hash32(undo.levels[0].hashes)
         return self.root
 
     def prove(self, key: bytes, at_height: int) -> StateProof:
         """The proof of a key's value, or of its absence, under the root of a kept height."""
-        since = self._since(at_height)
+        since = self._history.since(at_height)
         key_hash = sha256(key).digest()
         slot = slot_of(key_hash, self.depth)
         levels: list[tuple[Hash32, ...]] = []
@@ -388,27 +350,14 @@ class StateTree:
             other=None if own else (other_key, other_value),
         )
 
-    def _since(self, height: int) -> list[_Undo]:
-        """What the blocks above a kept height replaced, the oldest first."""
-        highest = -1 if self._height is None else self._height
-        if not self._lowest <= height <= highest:
-            raise HeightNotKept(height=height, lowest=self._lowest, highest=highest)
-        return [undo for undo in self._history if undo.height > height]
-
-    def _children_at(self, level: int, parent: int, since: list[_Undo]) -> bytes:
+    def _children_at(self, level: int, parent: int, since: list[Undo]) -> bytes:
         """The 16 hashes of a group as they were before the blocks `since`."""
-        first = parent * RADIX
         group = bytearray(self._levels[level][parent * GROUP_BYTES : (parent + 1) * GROUP_BYTES])
         for undo in reversed(since):
-            numbers, hashes = undo.levels[level]
-            index = bisect_left(numbers, first)
-            while index < len(numbers) and numbers[index] < first + RADIX:
-                place = (numbers[index] - first) * HASH_BYTES
-                group[place : place + HASH_BYTES] = hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES]
-                index += 1
+            undo.levels[level].restore(group, parent)
         return bytes(group)
 
-    def _walk(self, slot: int, key_hash: bytes, since: list[_Undo]) -> tuple[list[Hash32], bytes | None, int]:
+    def _walk(self, slot: int, key_hash: bytes, since: list[Undo]) -> tuple[list[Hash32], bytes | None, int]:
         """From a slot's page down to the one that would hold the key: siblings, page, first free bit."""
         number, taken = slot, 0
         siblings: list[Hash32] = []
@@ -421,7 +370,7 @@ class StateTree:
             page = self._page_at(number, since)
         return siblings, page, self._slot_bits + taken
 
-    def _page_at(self, number: int, since: list[_Undo]) -> bytes | None:
+    def _page_at(self, number: int, since: list[Undo]) -> bytes | None:
         for undo in since:
             if number in undo.pages:
                 return undo.pages[number]
@@ -444,7 +393,7 @@ class StateTree:
         if height is None:
             return tree
         tree._load_slots(reader)
-        tree._height = height
+        tree._history.begin(height, unchanged_since=0)
         note = reader.record(Kind.META, META_STATE)
         if note is None:
             if tree._key_count:
@@ -460,7 +409,7 @@ class StateTree:
                 facts={"stored": root.hex(), "found": tree.root.hex()},
             )
         # Blocks after the last change left the tree as it is: proofs hold at their heights too.
-        tree._lowest = changed
+        tree._history.begin(height, unchanged_since=changed)
         return tree
 
     def _load_slots(self, reader: RecordReader) -> None:
@@ -473,9 +422,7 @@ class StateTree:
             self._key_count += page_count(page)
             if self._cache_bytes < self._cache_bytes_max:
                 self._put(slot, page)
-        for above in range(self.depth - 1, -1, -1):
-            dirty = list(dict.fromkeys([number >> 4 for number in dirty]))
-            _hash_nodes(self._levels[above], self._levels[above + 1], dirty)
+        rehash(self._levels, dirty)
 
     def check_pages(self, first: int, count: int) -> None:
         """Recompute slots from their pages; raises `StorageDamaged` for one that differs."""
@@ -502,30 +449,6 @@ class StateTree:
 
 def _page_cost(page: bytes | None) -> int:
     return 0 if page is None else len(page) + _PAGE_BYTES
-
-
-def _empty_level(level: int, depth: int) -> bytearray | mmap.mmap:
-    size = RADIX**level * HASH_BYTES
-    if level == depth and size >= _LAZY_BYTES:
-        # Private zero pages: an empty tree costs no memory until a slot is written.
-        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return bytearray(empty_node(depth - level) * RADIX**level)
-
-
-def _hash_nodes(
-    nodes: bytearray | mmap.mmap, children: bytearray | mmap.mmap, numbers: list[int]
-) -> _Replaced:
-    """Hash these nodes from their children; what stood there before."""
-    digests = [
-        sha256(INNER_TAG + children[first : first + GROUP_BYTES]).digest()
-        for first in [number * GROUP_BYTES for number in numbers]
-    ]
-    before: list[bytes | bytearray] = []
-    for number, digest in zip(numbers, digests, strict=True):
-        place = number * HASH_BYTES
-        before.append(nodes[place : place + HASH_BYTES])
-        nodes[place : place + HASH_BYTES] = digest
-    return _Replaced(array("I", numbers), b"".join(before))
 
 
 def _groups(slots: list[int], ordered: list[Change]) -> dict[int, list[Change]]:

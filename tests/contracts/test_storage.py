@@ -88,9 +88,9 @@ class LevelDBEngine:
     def put_meta(self, key: bytes, value: bytes | None) -> None:
         assert self.store is not None
         if value is None:
-            self.store._db.delete(Kind.META.value + key)
+            self.store._db.delete(Kind.META + key)
         else:
-            self.store._db.put(Kind.META.value + key, value)
+            self.store._db.put(Kind.META + key, value)
 
     def close(self) -> None:
         if self.store is not None:
