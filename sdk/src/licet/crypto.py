@@ -17,6 +17,7 @@ from licet.encoding import Tag
 from licet.errors import Fault, InvalidSignature
 from licet.types import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, PublicKey, Signature
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 SEED_BYTES: Final = 32
@@ -100,7 +101,7 @@ class Verified(Generic[T_co]):
         return f"Verified({self.value!r})"
 
 
-def mark_verified(value: T_co) -> Verified[T_co]:
+def mark_verified(value: T) -> Verified[T]:
     """Say that every signature in `value` was checked. Called by verifiers and by tests."""
     return Verified(value, _MINT)
 
