@@ -22,6 +22,7 @@ IDLE_MAX_US: Final = 10_000 * MS  # C-9
 RESEND_US: Final = 1_000 * MS  # t_r, C-4
 PACE_US: Final = 25 * MS  # C-9: least age of the newest block with transactions
 PACE_FULL_US: Final = 50 * MS  # the same when it was over half full
+ASK_AGAIN_US: Final = 5 * MS  # a mempool with nothing to order is asked again while work is pending
 FETCH_RETRY_US: Final = 250 * MS  # a fetch unanswered this long goes to the next peer
 ANSWER_EVERY_US: Final = 100 * MS  # a peer's re-sends are answered at most this often
 
@@ -52,6 +53,7 @@ DIGEST_WINDOW_MS: Final = 300_000  # the validity window of transactions
 
 assert DELTA_FLOOR_US < DELTA_CAP_US < IDLE_MAX_US
 assert PACE_US < PACE_FULL_US < DELTA_FLOOR_US, "pacing must stay far from a timeout"
+assert ASK_AGAIN_US < PACE_US
 assert RESEND_US < IDLE_MAX_US
 assert ANSWER_EVERY_US < RESEND_US
 assert SILENT_VIEWS < VOTE_WINDOW < BLOCKS_HELD_MAX

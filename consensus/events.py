@@ -82,9 +82,10 @@ class Executed(Event):
 class WorkChanged(Event):
     """The mempool's view of C-9: transactions that no block on the way to finality orders.
 
-    Send it when either flag changes and whenever new transactions arrive while
-    the engine had been told there are none; repeating it is harmless. A virtual
-    clock that was advanced counts as pending until a block with that time is final.
+    Send it when either flag changes; repeating it is harmless. A leader whose
+    question was answered with no digest asks again every `ASK_AGAIN_US` while
+    `pending` holds, or at once on this event. A virtual clock that was advanced
+    counts as pending until a block with that time is final.
     """
 
     pending: bool

@@ -11,7 +11,7 @@ from licet.types import Hash32, Height, TimestampMs, View
 
 from consensus import rules, voting
 from consensus.blocktree import Entry, Payload
-from consensus.config import IDLE_MAX_US, JUSTIFICATION_MAX, PACE_FULL_US, PACE_US
+from consensus.config import ASK_AGAIN_US, IDLE_MAX_US, JUSTIFICATION_MAX, PACE_FULL_US, PACE_US
 from consensus.core import Core
 from consensus.effects import BuildProposal
 from consensus.events import ProposalBuilt
@@ -26,12 +26,13 @@ class Leader:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._asked_in = View(0)  # a BuildProposal for this view is out
-        self._nothing_in = View(0)  # the mempool had nothing to order in this view
+        self._nothing_in = View(0)  # the view in which the mempool had nothing to order, when last asked
+        self._ask_again_us = 0
         self.wake_us: int | None = None  # when to look again
         self.lacks_view: View | None = None  # evidence to fetch before we can propose
 
     def work_changed(self) -> None:
-        """New transactions: ask again."""
+        """New transactions: ask again at once."""
         self._nothing_in = View(0)
 
     def try_propose(self) -> bool:
@@ -51,12 +52,13 @@ class Leader:
             return False
         anchor = self._anchor(parent)
         blocked = rules.must_be_empty(parent.height + 1, anchor.height, core.config)
-        if core.work_pending and not blocked and self._nothing_in != view:
+        empty_us = self._empty_us(parent)
+        ask = core.work_pending and not blocked
+        if ask and self._ask_again(empty_us):
             self._ask(parent)
             return True
-        empty_us = self._empty_us(parent)
         if core.mono_us < empty_us:
-            self.wake_us = empty_us
+            self.wake_us = min(empty_us, self._ask_again_us) if ask else empty_us
             return False
         self._propose(parent, (), over_half_full=False)
         return True
@@ -76,7 +78,7 @@ class Leader:
         if digests:
             self._propose(parent, digests, over_half_full=event.over_half_full)
         else:
-            self._nothing_in = core.view
+            self._nothing_in, self._ask_again_us = core.view, core.mono_us + ASK_AGAIN_US
 
     def proposal(self) -> Proposal | None:
         """Our proposal of the current view while it is not notarized: re-sent as it is (C-2)."""
@@ -136,6 +138,11 @@ class Leader:
         if newest is None or self._core.fills_block:
             return 0
         return newest.held_us + (PACE_FULL_US if newest.over_half_full else PACE_US)
+
+    def _ask_again(self, empty_us: int) -> bool:
+        """Whether to ask the mempool: first in the view, then now and then until an empty block is due."""
+        core = self._core
+        return self._nothing_in != core.view or self._ask_again_us <= core.mono_us < empty_us
 
     def _empty_us(self, parent: Entry) -> int:
         """C-9: when an empty block is due: at once to anchor a change, else after Δ or idle_max."""

@@ -23,7 +23,7 @@ from licet.types import Hash32, Height, TimestampMs, ValidatorIndex, View
 from consensus import rules
 from consensus.anchors import Anchors
 from consensus.blocktree import BlockTree, Entry, Payload
-from consensus.config import PACE_FULL_US, PACE_US, ChainConfig
+from consensus.config import ASK_AGAIN_US, PACE_FULL_US, PACE_US, ChainConfig
 from consensus.core import Outbox
 from consensus.effects import BuildProposal, Effects, Isolate, ServeFinalized
 from consensus.events import AnyEvent, Executed, ProposalBuilt, Received, WorkChanged
@@ -54,7 +54,7 @@ class Sequencer:
         self._pending = False
         self._fills_block = False
         self._asked = False
-        self._nothing = False  # the mempool had nothing when last asked
+        self._ask_again_us = 0  # the mempool had nothing to order: not before then
         self._wake_us: int | None = None
         self._finalization: Certificate | None = None
         self._problem = "it is an observer" if guard is None else ""
@@ -86,7 +86,7 @@ class Sequencer:
         match event:
             case WorkChanged():
                 self._pending, self._fills_block = event.pending, event.fills_block
-                self._nothing = False
+                self._ask_again_us = 0
             case ProposalBuilt():
                 self._built(event)
             case Executed():
@@ -156,8 +156,10 @@ class Sequencer:
             return
         head, anchor = self._tree.head, self._anchor()
         blocked = rules.must_be_empty(head.height + 1, anchor.height, self._config)
-        order = self._pending and not self._nothing and not blocked
+        ask = self._pending and not blocked
+        order = ask and self._mono_us >= self._ask_again_us
         if not order and not self._unanchored:
+            self._wake_us = self._ask_again_us if ask else None
             return
         newest = self._tree.newest_with_digests
         if newest is not None and not self._fills_block:
@@ -188,7 +190,7 @@ class Sequencer:
         if digests:
             self._order(digests, over_half_full=event.over_half_full)
         else:
-            self._nothing = True
+            self._ask_again_us = self._mono_us + ASK_AGAIN_US
 
     def _anchor(self) -> ExecutedRoots:
         newest, head = self._anchors.newest, self._tree.head

@@ -10,6 +10,7 @@ from licet.certificate import VoteKind
 from licet.types import ValidatorIndex, View
 
 from consensus.config import (
+    ASK_AGAIN_US,
     DELTA_CAP_US,
     DELTA_FLOOR_US,
     IDLE_MAX_US,
@@ -197,8 +198,15 @@ def test_c09_with_nothing_to_order_an_empty_block_comes_after_delta_while_work_i
     solo.work()
     for view in (1, 2, 3):
         solo.receive(solo.nullification(view))
-    solo.event(ProposalBuilt, view=4, parent_id=solo.config.genesis_id, digests=(), over_half_full=False)
-    solo.advance(DELTA_FLOOR_US - 1)
+    nothing = {"view": 4, "parent_id": solo.config.genesis_id, "digests": (), "over_half_full": False}
+    solo.event(ProposalBuilt, **nothing)
+    assert len(solo.asked(BuildProposal)) == 1
+    solo.advance(ASK_AGAIN_US)
+    assert len(solo.asked(BuildProposal)) == 2, "asked again, for work may have come"
+    solo.event(ProposalBuilt, **nothing)
+    solo.now_us = DELTA_FLOOR_US - 1
+    solo.advance(0)
+    solo.event(ProposalBuilt, **nothing)
     assert not solo.sent(Proposal)
     solo.advance(1)
     (sent,) = solo.sent(Proposal)
