@@ -119,13 +119,16 @@ class VotesFile(_GuardedFile):
 
     @classmethod
     def open(cls, files: Files, *, name: str = VOTES_FILE) -> VotesFile:
-        """The existing record; `FileMissing` if there is none."""
+        """The existing record, durable as it is read; `FileMissing` if there is none."""
         try:
-            return cls(files, name, files.open(name))
+            votes = cls(files, name, files.open(name))
         except FileNotFoundError:
             raise FileMissing(name) from None
         except OSError as error:
             raise StorageDead(f"the file {name}", str(error)) from error
+        # What a killed process appended and never synced is read back here and sent again.
+        votes.sync()
+        return votes
 
     def content(self) -> bytes:
         """The whole file."""
@@ -179,7 +182,7 @@ class PayloadFile(_GuardedFile):
 
     @classmethod
     def open(cls, files: Files, *, name: str = PAYLOAD_FILE) -> PayloadFile:
-        """The file with its records indexed, created if missing; raises `StorageDamaged`."""
+        """The file with its records indexed and durable, created if missing; raises `StorageDamaged`."""
         try:
             files.remove(name + NEW_SUFFIX)
             file = files.open(name) if files.exists(name) else files.create(name)
@@ -188,6 +191,7 @@ class PayloadFile(_GuardedFile):
         payload = cls(files, name, file)
         try:
             payload._guard(payload._index)
+            payload.sync()  # of a killed process, as in the votes file: what is read counts as durable
         except BaseException:
             file.close()
             raise

@@ -1,0 +1,116 @@
+"""What a run left behind, as an outsider could have seen it: the checkers' only input.
+
+Filled by the shell, the wire and the clients; never read by what is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from licet.certificate import Certificate, ExecutedRoots, Vote, VoteKind
+from licet.types import Hash32
+
+from consensus.types import Block
+from node.storage.port import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenVote:
+    """A node's own vote, seen on the wire or on its disk."""
+
+    tick_us: int
+    voter: int
+    view: int
+    kind: VoteKind
+    digest: bytes
+    where: str  # "wire" or "disk"
+    durable: bool  # whether the record, and for a notarize the payload, was synced when it was sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenBlock:
+    """A block that a node executed durably."""
+
+    tick_us: int
+    node: int
+    block: Block
+    finalization: Certificate | None
+    roots: ExecutedRoots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCommit:
+    """A block that a node's ordering engine called final."""
+
+    tick_us: int
+    node: int
+    height: int
+    view: int
+    block_id: Hash32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """A client was told: final at this height, durable."""
+
+    tick_us: int
+    node: int
+    transaction: Hash32
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panic:
+    """A node's process ended by itself; `expected` when its disk gave a reason."""
+
+    tick_us: int
+    node: int
+    why: str
+    expected: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class History:
+    """Everything that happened."""
+
+    n: int
+    byzantine: frozenset[int]
+    votes: list[SeenVote] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)  # finalizations that honest nodes stored
+    commits: list[SeenCommit] = field(default_factory=list)
+    blocks: list[SeenBlock] = field(default_factory=list)
+    acks: list[Ack] = field(default_factory=list)
+    panics: list[Panic] = field(default_factory=list)
+    isolated: list[tuple[int, int]] = field(default_factory=list)  # (node, height)
+    evidence: list[tuple[int, int]] = field(default_factory=list)  # (seen by, against)
+    record_lost_us: dict[int, int] = field(default_factory=dict)  # node → first start without a record
+    unsettled: list[Hash32] = field(default_factory=list)  # transactions never acknowledged
+    submitted: dict[Hash32, bytes] = field(default_factory=dict)  # transaction hash → bytes as sent
+    healed_us: int = 0
+    progress_us: int | None = None  # from healing to the first final block, on every honest node
+    ended_us: int = 0
+    stores: dict[int, Storage] = field(default_factory=dict)  # of honest nodes, at the end
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def honest(self) -> tuple[int, ...]:
+        """Everybody but the adversary."""
+        return tuple(index for index in range(self.n) if index not in self.byzantine)
+
+    def see_votes(
+        self, votes: Sequence[Vote], *, tick_us: int, voter: int, where: str, durable: bool
+    ) -> None:
+        """Note a node's own votes."""
+        for vote in votes:
+            self.votes.append(
+                SeenVote(
+                    tick_us=tick_us,
+                    voter=voter,
+                    view=vote.view,
+                    kind=vote.kind,
+                    digest=vote.digest,
+                    where=where,
+                    durable=durable,
+                )
+            )
