@@ -93,14 +93,13 @@ class MerkleLog:
             waiting = self._frontier[level]
             if waiting is not None:
                 nodes = [waiting, *nodes]
-                position -= 1
             self._frontier[level] = nodes.pop() if len(nodes) & 1 else None
             pairs = iter(nodes)
             nodes = [
                 sha256(BRANCH_TAG + left + right).digest() for left, right in zip(pairs, pairs, strict=True)
             ]
             level += 1
-            position >>= 1
+            position >>= 1  # an odd one had its sibling waiting, and their parent is the same
 
     # --- proving
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,37 @@ def test_a_store_without_room_to_cache_answers_the_same(tmp_path: Path) -> None:
     assert storage.get(b"k") == b"v"
     _commit(storage, 1, {b"k": None})
     assert storage.get(b"k") is None
+    storage.close()
+    folder.close()
+
+
+class _CommitsMeanwhile:
+    """A LevelDB during whose next read, after the value was found, a commit runs as in another thread."""
+
+    def __init__(self, storage: LevelDBStorage, commit: Callable[[], None]) -> None:
+        self._db = storage._db
+        self._commit: Callable[[], None] | None = commit
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._db, name)
+
+    def get(self, key: bytes, **options: bool) -> bytes | None:
+        value: bytes | None = self._db.get(key, **options)
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            commit()
+        return value
+
+
+def test_a_read_that_a_commit_overtakes_does_not_stay_in_the_cache(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    storage = LevelDBStorage(folder, chain_id=CHAIN)
+    _commit(storage, 0, {b"k": b"old"})
+    storage.close()
+    storage = LevelDBStorage(folder, chain_id=CHAIN)  # with nothing cached
+    storage._db = _CommitsMeanwhile(storage, lambda: _commit(storage, 1, {b"k": b"new"}))
+    assert storage.get(b"k") in (b"old", b"new")
+    assert storage.get(b"k") == b"new"
     storage.close()
     folder.close()
 
