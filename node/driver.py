@@ -83,6 +83,7 @@ class Driver:
         self._inbox = Inbox(self._others)
         self._events: deque[CoreEvent] = deque()  # connections and commands, before all else
         self._waiting = Waiting()
+        self._calls: dict[int, Call] = {}
         self._admission = Admission(
             verifier=node.verifier,
             machine=node.machine,
@@ -100,6 +101,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._running = False
+        self._closed = False
         self._height_waiters: list[tuple[Height, asyncio.Future[None]]] = []
         self._faults: dict[ValidatorIndex, int] = {}
         self._loop: asyncio.AbstractEventLoop
@@ -123,14 +125,10 @@ class Driver:
 
     async def stop(self) -> None:
         """Stop taking work, let a write that is under way end, close channels and files."""
-        if not self._running:
+        if self._closed:
             return
-        self._running = False
-        if self._timer is not None:
-            self._timer.cancel()
-        self._waiting.fail(Stopping())
-        for _, future in self._height_waiters:
-            future.cancel()
+        self._closed = True
+        self._halt()
         await self._transport.close()
         await self._loop.run_in_executor(None, self._writer.shutdown)
         self.node.close()
@@ -139,15 +137,20 @@ class Driver:
         """The end of this node: whatever the reason, nothing more is written or sent."""
         if not self._running:
             return
+        log.critical(str(error), exc_info=None if isinstance(error, LicetError) else error)
+        self._halt()
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    def _halt(self) -> None:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
-        log.critical(str(error), exc_info=None if isinstance(error, LicetError) else error)
-        self._waiting.fail(Stopping())
+        for call in self._calls.values():  # admitted or still in the queue
+            if not call.done.done():
+                call.done.set_exception(Stopping())
         for _, future in self._height_waiters:
             future.cancel()
-        if not self.failed.done():
-            self.failed.set_exception(error)
 
     # --- the transport's receiver -------------------------------------------------
 
@@ -194,12 +197,14 @@ class Driver:
         for position, raw in enumerate(raws):
             self._admission.submit(call, position, raw)
         self._schedule()
+        self._calls[id(call)] = call
         try:
             await asyncio.wait_for(call.done, timeout_s)
         except TimeoutError:
             pass
         finally:
             call.abandoned = True
+            del self._calls[id(call)]
         return call.result(RETRY_MS)
 
     def _check_room(self) -> None:

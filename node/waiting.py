@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from licet.errors import LicetError
 from licet.types import Hash32
 
 from node.batches import Batch
@@ -89,10 +88,3 @@ class Waiting:
                 if transaction.hash in self._calls:
                     error = Expired(valid_until_ms=transaction.body.valid_until_ms, now_ms=now_ms)
                     self.resolve(transaction.hash, Refused(hash=transaction.hash, error=error))
-
-    def fail(self, error: LicetError) -> None:
-        """The node goes down: nobody waits any longer."""
-        for transaction in list(self._calls):
-            for call, _ in self._calls.pop(transaction):
-                if not call.done.done():
-                    call.done.set_exception(error)
