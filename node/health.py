@@ -7,6 +7,7 @@ whom it waits for. It is made from fields that stand beside it in Status, and de
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from licet.certificate import ValidatorSet
 
@@ -82,7 +83,7 @@ async def ask(target: str, *, timeout_s: float) -> tuple[bool, str]:
             )
             if answer.status != health_pb2.HealthCheckResponse.SERVING:
                 return False, f"the node at {target} is not serving"
-            stub = LedgerServiceStub(channel)
+            stub: Any = LedgerServiceStub(channel)
             status = await stub.GetStatus(pb.GetStatusRequest(), timeout=timeout_s)
             return True, status.sentence
         except grpc.RpcError as error:

@@ -98,7 +98,7 @@ class LedgerService(LedgerServiceServicer):
         return await self._submissions.batch(request, context)
 
     @answering
-    async def SubmitStream(self, request: Any, context: Any) -> None:
+    async def SubmitStream(self, request: Any, context: Any) -> None:  # type: ignore[override]
         await self._submissions.stream(context)
 
     @answering

@@ -19,6 +19,7 @@ from licet.records import decode
 from licet.types import Hash32, Height
 
 from licensing_vm.program.encoding import decode as decode_program
+from licensing_vm.program.model import Program
 from node import indexes
 from node.api.errors import NotFound, RequestInvalid
 from node.api.pages import Page, collect, key_of, page_size
@@ -60,7 +61,7 @@ class Queries:
         self._blocks = StoredBlocks(storage)
         self._genesis_time_ms = genesis_time_ms
         self._header: Header | None = None
-        self.headings = lru_cache(maxsize=256)(self._headings)
+        self.program = lru_cache(maxsize=256)(self._program)  # a program never changes
 
     # --- where the state stands -----------------------------------------------------------------
 
@@ -155,6 +156,10 @@ class Queries:
 
         return collect(entries(), keep, size=page_size(request.page_size))
 
+    def rows(self, prefix: bytes) -> Iterator[bytes]:
+        """The VM's index rows under a prefix."""
+        return indexes.rows(self._storage, prefix)
+
     def template_named(self, name: str, version: str) -> bytes:
         """The program hash of a template by name and version; the newest published without one."""
         best: e.Template | None = None
@@ -180,6 +185,10 @@ class Queries:
         """Every balance of a party, by key. A party has few accounts."""
         prefix = f"balance/{party}/".encode()
         return [(key, decode(e.Balance, value)) for key, value in self._scan(prefix, None)]
+
+    def usage_rows(self) -> int:
+        """Usage rows accepted since genesis, counted over the reports. For a start only."""
+        return sum(decode(e.UsageReport, value).rows for _, value in self._scan(b"report/", None))
 
     def currency_scales(self) -> dict[str, int]:
         entries = (decode(e.CurrencyEntry, value) for _, value in self._scan(b"currency/", None))
@@ -241,16 +250,20 @@ class Queries:
         page = collect(entries(), wanted, size=page_size(size))
         return Page(items=[line for line in page.items if line is not None], next_token=page.next_token)
 
-    def _headings(self, program_hash: bytes) -> dict[str, str]:
-        """Clause headings of a program, by clause name."""
+    def _program(self, program_hash: bytes) -> Program | None:
         stored = self.find(e.program_key(program_hash), e.StoredProgram)
-        if stored is None:
-            return {}
-        program = decode_program(stored.code)
-        return {clause.name: clause.heading for clause in program.clauses}
+        return None if stored is None else decode_program(stored.code)
 
     def heading(self, program_hash: bytes, clause: str) -> str:
-        return self.headings(program_hash).get(clause, "") if program_hash else ""
+        """The heading of a program's clause; empty where there is none."""
+        program = self.program(program_hash) if program_hash else None
+        if program is None:
+            return ""
+        return next((one.heading for one in program.clauses if one.name == clause), "")
+
+    def currency_of(self, program_hash: bytes) -> str:
+        program = self.program(program_hash)
+        return "" if program is None else program.currency
 
     # --- events ---------------------------------------------------------------------------------
 

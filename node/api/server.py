@@ -65,7 +65,7 @@ class ApiServer:
 
     async def start(self, service: LedgerService) -> None:
         """Serve. The health service says SERVING from here on."""
-        add_LedgerServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
+        add_LedgerServiceServicer_to_server(service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         _reflect(self._server, LEDGER_NAME, health.SERVICE_NAME)
         await self._server.start()
@@ -99,7 +99,7 @@ class AdminServer:
         self._path.chmod(SOCKET_MODE)
 
     async def start(self, service: AdminService) -> None:
-        add_AdminServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
+        add_AdminServiceServicer_to_server(service, self._server)
         _reflect(self._server, ADMIN_NAME)
         await self._server.start()
 

@@ -81,9 +81,7 @@ def _time_left(context: Any) -> float:
 class Submissions:
     """The submitting half of the ledger service."""
 
-    def __init__(
-        self, *, ledger: Ledger, machine: Machine, verifier: Verifier, quotas: Quotas, window_ms: int
-    ) -> None:
+    def __init__(self, *, ledger: Ledger, machine: Machine, verifier: Verifier, quotas: Quotas) -> None:
         self._ledger = ledger
         self._machine = machine
         self._verifier = verifier

@@ -1,0 +1,204 @@
+"""The node's command line: `python -m node COMMAND`. Every refusal is one sentence and exit code 1.
+
+    init      make this validator's data folder and signing record, once
+    start     run the node in the foreground (also: run)
+    health    ask whether the node answers; for a container's health check
+    status    say in a sentence how node and network are
+    keygen    make a validator's key file
+    network   make genesis, keys and configurations of a new network
+    devnet    run a whole network on this machine
+
+Exit codes: 0 fine, 1 refused, 2 misuse, 3 the node ran and had to end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+EXIT_REFUSED: Final = 1
+UPB: Final = "upb"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m node", description="A node of a Licet network.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str, *, aliases: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text, aliases=list(aliases))
+        return made
+
+    for name, text, aliases in (
+        ("init", "make this validator's data folder and signing record, once", ()),
+        ("start", "run the node in the foreground", ("run",)),
+        ("health", "ask whether the node answers", ()),
+        ("status", "say in a sentence how node and network are", ()),
+    ):
+        one = add(name, text, aliases=aliases)
+        one.add_argument(
+            "--config", type=Path, help="configuration file (default: LICET_CONFIG or node.toml)"
+        )
+        one.add_argument("--data", help="data folder, over the configuration's")
+        one.add_argument("--genesis", help="genesis file, over the configuration's")
+        one.add_argument("--key", help="key file, over the configuration's")
+        one.add_argument("--api", help="address for clients, over the configuration's")
+        if name == "start":
+            one.add_argument(
+                "--die-with-parent", action="store_true", help="end when the parent process ends"
+            )
+        if name in ("health", "status"):
+            one.add_argument("--timeout", type=float, default=3.0, help="seconds to wait for an answer")
+    keygen = add("keygen", "make a validator's key file")
+    keygen.add_argument("file", type=Path)
+    network = add("network", "make genesis, keys and configurations of a new network in a folder")
+    network.add_argument("folder", type=Path)
+    network.add_argument("--name", required=True, help="name of the network")
+    network.add_argument("--nodes", type=int, default=4)
+    network.add_argument("--port", type=int, default=7400, help="base of the ports on loopback")
+    network.add_argument("--dev", action="store_true", help="a development network with well-known keys")
+    devnet = add("devnet", "run a whole network on this machine")
+    if len(sys.argv) > 1 and sys.argv[1] == "devnet":
+        from node.devnet.command import add_arguments
+
+        add_arguments(devnet)
+    return parser
+
+
+def _refuse_environment() -> str | None:
+    """Why no node may run in this interpreter, if so."""
+    if not __debug__:
+        return (
+            "Python runs with -O (or PYTHONOPTIMIZE), which removes the assertions that guard the ledger. "
+            "Start it without."
+        )
+    from google.protobuf.internal import api_implementation
+
+    found = api_implementation.Type()
+    if found != UPB:
+        return (
+            f"Protobuf's implementation is {found!r}, and only {UPB!r} decodes as all validators do. "
+            "Unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, and install protobuf's binary wheel."
+        )
+    return None
+
+
+def _config(arguments: argparse.Namespace) -> Any:
+    from node import config
+
+    path: Path | None = arguments.config
+    if path is None and os.environ.get("LICET_CONFIG"):
+        path = Path(os.environ["LICET_CONFIG"])
+    if path is None and Path(config.CONFIG_FILE).exists():
+        path = Path(config.CONFIG_FILE)
+    overrides = {
+        "data": arguments.data,
+        "genesis": arguments.genesis,
+        "key": arguments.key,
+        "api.listen": arguments.api,
+    }
+    return config.load(path, os.environ, overrides)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from node import app
+
+    config = _config(arguments)
+    identity = app.initialise(config)
+    named = f" --config {arguments.config}" if arguments.config else ""
+    print(f"validator  {identity.name} of {identity.genesis.name}")
+    print(f"chain      {identity.chain_id.hex()}")
+    print(f"data       {config.data}")
+    print(f"next       python -m node start{named}")
+    return 0
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    if arguments.die_with_parent:
+        from node.devnet.processes import die_with_parent
+
+        die_with_parent()
+    from node import app
+
+    return app.serve(_config(arguments))
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from node import health
+
+    address = _config(arguments).api_listen
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address.host, address.host)
+    well, text = asyncio.run(health.ask(f"{host}:{address.port}", timeout_s=arguments.timeout))
+    print(text)
+    return 0 if well else EXIT_REFUSED
+
+
+def _keygen(arguments: argparse.Namespace) -> int:
+    from licet.keys import generate_key, save_key
+
+    key = generate_key()
+    save_key(arguments.file, key)
+    print(f"key file    {arguments.file}")
+    print(f"public key  {key.public_key.hex()}")
+    print("next        give the public key to whoever makes genesis; keep the file to yourself")
+    return 0
+
+
+def _network(arguments: argparse.Namespace) -> int:
+    from node.devnet import network
+
+    network.clear(arguments.folder)
+    made = network.create(
+        arguments.folder,
+        name=arguments.name,
+        nodes=arguments.nodes,
+        ports=network.pick_ports(arguments.nodes, arguments.port),
+        dev=arguments.dev,
+        parties=network.demo_parties() if arguments.dev else (),
+    )
+    print(f"network  {arguments.name}, chain {made.genesis.chain_id().hex()}")
+    print(f"folder   {arguments.folder}: genesis.json and a folder for each of {len(made.nodes)} validators")
+    print(f"next     python -m node init --config {made.nodes[0].config}")
+    return 0
+
+
+def _devnet(arguments: argparse.Namespace) -> int:
+    from node.devnet.command import run
+
+    return run(arguments)
+
+
+COMMANDS: Final = {
+    "init": _init,
+    "start": _start,
+    "run": _start,
+    "health": _ask,
+    "status": _ask,
+    "keygen": _keygen,
+    "network": _network,
+    "devnet": _devnet,
+}
+
+
+def main() -> int:
+    """Run a command; a refusal is one sentence on standard error."""
+    arguments = _parser().parse_args()
+    why = _refuse_environment()
+    if why is not None:
+        print(f"node: {why}", file=sys.stderr)
+        return EXIT_REFUSED
+    from licet.errors import LicetError
+
+    try:
+        return COMMANDS[arguments.command](arguments)
+    except LicetError as error:
+        print(f"node: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

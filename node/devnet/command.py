@@ -1,0 +1,130 @@
+"""`python -m node devnet`: make or reopen a network, run it in the foreground, end it cleanly."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from licet.errors import Fault, LicetError
+
+from node.devnet import network as networks
+from node.devnet.processes import ROOT
+
+if TYPE_CHECKING:
+    from node.devnet.supervisor import Supervisor
+
+DEFAULT_FOLDER: Final = Path("build/devnet")
+DEFAULT_PORT: Final = 7400
+WORLDS: Final = ("stock",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--nodes", type=int, default=4, help="how many nodes (1: a sequencer that orders alone)")
+    add("--port", type=int, default=DEFAULT_PORT, help="base of the ports; 0 picks free ones")
+    add("--data", type=Path, default=DEFAULT_FOLDER, help="folder of the network")
+    add("--keep", action="store_true", help="go on with the network that stands in the folder")
+    add("--ready-file", type=Path, help="write the facts as JSON here, once the network is ready")
+    add("--clock", choices=("real", "manual"), default="real", help="manual: time moves by `advance 3mo`")
+    add("--with", dest="world", choices=WORLDS, help="load a world of examples after the start")
+    add("--quiet", action="store_true", help="print nothing at the start")
+
+
+def _network(arguments: argparse.Namespace) -> networks.NetworkFolder:
+    folder: Path = arguments.data
+    if arguments.keep and (folder / networks.MARK).exists():
+        return networks.load(folder)
+    networks.clear(folder)
+    return networks.create(
+        folder,
+        name="devnet",
+        nodes=arguments.nodes,
+        ports=networks.pick_ports(arguments.nodes, arguments.port),
+        dev=True,
+        manual_clock=arguments.clock == "manual",
+        parties=networks.demo_parties(),
+    )
+
+
+def _initialise(network: networks.NetworkFolder) -> None:
+    """`init` of every node, in this process: a devnet's folders are made by the one who runs them."""
+    from node import app, config
+
+    for place in network.nodes:
+        if not place.data.exists():
+            app.initialise(config.load(place.config, {}))
+
+
+class WorldFailed(LicetError):
+    """The world could not be loaded."""
+
+    def __init__(self, world: str, code: int) -> None:
+        super().__init__(
+            "WORLD_FAILED",
+            f"Loading the world {world} ended with code {code}.",
+            fault=Fault.US,
+            remedy="Its messages stand above; the network itself runs.",
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The command. Raises `LicetError` for what cannot start."""
+    began = time.monotonic()
+    if not 1 <= arguments.nodes <= networks.NODES_MAX:
+        print(f"devnet: --nodes is {arguments.nodes}, not 1 to {networks.NODES_MAX}.", file=sys.stderr)
+        return 2
+    network = _network(arguments)
+    _initialise(network)
+    return asyncio.run(_run(arguments, network, began))
+
+
+async def _run(arguments: argparse.Namespace, network: networks.NetworkFolder, began: float) -> int:
+    from node.devnet.console import Console, banner
+    from node.devnet.supervisor import Supervisor
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopping.set)
+    supervisor = Supervisor(network)
+    try:
+        starting = asyncio.create_task(supervisor.start(began))
+        stop = asyncio.create_task(stopping.wait())
+        await asyncio.wait([starting, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            return 130
+        starting.result()
+        if arguments.ready_file is not None and arguments.world is None:
+            supervisor.write_ready_file(arguments.ready_file)
+        if not arguments.quiet:
+            print(banner(supervisor, ready_file=arguments.ready_file, stays=arguments.keep), flush=True)
+        if arguments.world is not None:
+            await _load_world(arguments.world, supervisor)
+            if arguments.ready_file is not None:
+                supervisor.write_ready_file(arguments.ready_file)
+        console = Console(supervisor, stopping)
+        tasks = [asyncio.create_task(console.run()), asyncio.create_task(console.notices())]
+        await stop
+        for task in tasks:
+            task.cancel()
+    finally:
+        await supervisor.stop()
+    return 0
+
+
+async def _load_world(world: str, supervisor: Supervisor) -> None:
+    """Load a world of `examples` through the SDK, in a process of its own."""
+    facts = supervisor.network.folder / "world.json"
+    supervisor.write_ready_file(facts)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "examples.worlds", world, "--ready-file", str(facts), cwd=ROOT
+    )
+    code = await process.wait()
+    if code != 0:
+        raise WorldFailed(world, code)
