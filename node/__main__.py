@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--key", help="key file, over the configuration's")
         one.add_argument("--api", help="address for clients, over the configuration's")
         if name == "start":
-            one.add_argument(
-                "--die-with-parent", action="store_true", help="end when the parent process ends"
-            )
+            one.add_argument("--die-with-parent", type=int, metavar="PID", help="end when this parent ends")
         if name in ("health", "status"):
             one.add_argument("--timeout", type=float, default=3.0, help="seconds to wait for an answer")
     keygen = add("keygen", "make a validator's key file")
@@ -116,10 +114,10 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    if arguments.die_with_parent:
+    if arguments.die_with_parent is not None:
         from node.devnet.processes import die_with_parent
 
-        die_with_parent()
+        die_with_parent(arguments.die_with_parent)
     from node import app
 
     return app.serve(_config(arguments))
@@ -187,6 +185,7 @@ COMMANDS: Final = {
 def main() -> int:
     """Run a command; a refusal is one sentence on standard error."""
     arguments = _parser().parse_args()
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its notices of ordinary partings are no errors of ours
     why = _refuse_environment()
     if why is not None:
         print(f"node: {why}", file=sys.stderr)

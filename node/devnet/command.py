@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from licet.errors import Fault, LicetError
 
 from node.devnet import network as networks
-from node.devnet.processes import ROOT
+from node.devnet.processes import ROOT, fork
 
 if TYPE_CHECKING:
     from node.devnet.supervisor import Supervisor
@@ -80,10 +82,27 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     network = _network(arguments)
     _initialise(network)
-    return asyncio.run(_run(arguments, network, began))
+    _import_before_fork()
+    pids = [fork(place) for place in network.nodes]
+    return asyncio.run(_run(arguments, network, pids, began))
 
 
-async def _run(arguments: argparse.Namespace, network: networks.NetworkFolder, began: float) -> int:
+def _import_before_fork() -> None:
+    """What every node imports later than its start: once, here."""
+    import grpc_reflection.v1alpha.reflection
+    import uvloop
+
+    import node.devnet.console
+    import node.metrics
+
+    assert all((grpc_reflection, uvloop, node.devnet.console, node.metrics))
+    gc.collect()
+    gc.freeze()  # pages that stay shared between the nodes
+
+
+async def _run(
+    arguments: argparse.Namespace, network: networks.NetworkFolder, pids: Sequence[int], began: float
+) -> int:
     from node.devnet.console import Console, banner
     from node.devnet.supervisor import Supervisor
 
@@ -93,7 +112,7 @@ async def _run(arguments: argparse.Namespace, network: networks.NetworkFolder, b
         loop.add_signal_handler(number, stopping.set)
     supervisor = Supervisor(network)
     try:
-        starting = asyncio.create_task(supervisor.start(began))
+        starting = asyncio.create_task(supervisor.start(pids, began))
         stop = asyncio.create_task(stopping.wait())
         await asyncio.wait([starting, stop], return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():

@@ -126,7 +126,7 @@ class Console:
         node = self._supervisor.node(name)
         if node.condition is not Condition.DOWN:
             return f"{node.name} is {node.condition.value} already; {self._supervisor.outlook()}"
-        await node.start()
+        node.start()
         return f"{node.name} starting, and catching up by itself; {self._supervisor.outlook()}"
 
     async def _pause(self, name: str) -> str:

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,10 +67,10 @@ class Supervisor:
 
     # --- life -----------------------------------------------------------------------------------
 
-    async def start(self, began: float) -> None:
-        """Start all nodes and return when the network has finalised (`began`: monotonic seconds)."""
-        for node in self.nodes:
-            await node.start()
+    async def start(self, pids: Sequence[int], began: float) -> None:
+        """Watch the nodes and return when the network has finalised (`began`: monotonic seconds)."""
+        for node, pid in zip(self.nodes, pids, strict=True):
+            node.adopt(pid)
         ready = asyncio.create_task(self._until_ready(began))
         failed = asyncio.create_task(self._failed.wait())
         done, _ = await asyncio.wait([ready, failed], return_when=asyncio.FIRST_COMPLETED)
