@@ -117,6 +117,7 @@ class Driver:
         self.failed = self._loop.create_future()
         self._running = True
         self.clock.set_ms(self.node.first_time_ms())
+        self.stages.begin()
         self._guarded(lambda: self._apply(self.node.start(now_ms=self._now(), mono_us=self._mono())))
         if self.failed.done():
             await self.failed
