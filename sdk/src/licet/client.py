@@ -100,6 +100,11 @@ class Client(CommandMethods, QueryMethods):
         return self._connection.genesis
 
     @property
+    def scales(self) -> dict[str, int]:
+        """Decimals of each currency on the ledger."""
+        return dict(self._connection.scales)
+
+    @property
     def stub(self) -> LedgerServiceAsyncStub:
         """The raw gRPC stub of the node in use, for what has no method here."""
         return self._connection.endpoints.stub

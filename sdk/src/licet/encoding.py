@@ -155,7 +155,9 @@ class Reader:
     def blob(self, *, at_most: int) -> bytes:
         length = self.u32()
         if length > at_most:
-            raise InvalidEncoding(self._what, f"a field of {length} bytes is longer than {at_most}", fault=self._fault)
+            raise InvalidEncoding(
+                self._what, f"a field of {length} bytes is longer than {at_most}", fault=self._fault
+            )
         return self.fixed(length)
 
     def text(self, *, at_most: int) -> str:

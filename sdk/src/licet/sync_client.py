@@ -172,6 +172,11 @@ class SyncClient:
         return self._client.genesis
 
     @property
+    def scales(self) -> dict[str, int]:
+        """Decimals of each currency on the ledger."""
+        return self._client.scales
+
+    @property
     def stub(self) -> Any:
         """The raw stub; its calls belong to the client's own loop."""
         return self._client.stub

@@ -1,0 +1,65 @@
+"""`licet`: the whole main job on the command line.
+
+Exit codes: 0 done · 1 refused, or a check failed · 2 misuse or a wrong setting · 3 the outcome of a
+transaction is unknown · 4 no node answers · 130 interrupted.
+
+Results go to standard output; hints, errors and questions to standard error. Nothing is coloured.
+Modules load when a command needs them, so that `licet --help` and completion stay instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+DONE: Final = 0
+REFUSED: Final = 1
+MISUSE: Final = 2
+UNKNOWN: Final = 3
+UNAVAILABLE: Final = 4
+INTERRUPTED: Final = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, and turn every expected error into one sentence and an exit code."""
+    from licet.cli.parser import build_parser
+
+    args = build_parser().parse_args(argv)
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        print("licet: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`licet watch | head`); nothing is left to say.
+        sys.stdout = None
+        return DONE
+
+
+def _run(args: object) -> int:
+    from importlib import import_module
+
+    from licet.errors import Fault, LicetError
+
+    module, _, function = args.run.rpartition(":")  # type: ignore[attr-defined]
+    try:
+        from licet.cli.session import Session
+
+        session = Session(args)
+        try:
+            code: int = getattr(import_module(f"licet.cli.{module}"), function)(session, args)
+            return code
+        finally:
+            session.close()
+    except LicetError as error:
+        print(f"licet: {error.message}", file=sys.stderr)
+        if error.remedy:
+            print(f"       {error.remedy}", file=sys.stderr)
+        print(f"       ({error.code}: `licet explain {error.code}`)", file=sys.stderr)
+        # Only a client that connected can have met these two; importing them loads gRPC.
+        outcomes = sys.modules.get("licet.outcomes")
+        if outcomes is not None and isinstance(error, outcomes.OutcomeUnknown):
+            return UNKNOWN
+        if outcomes is not None and isinstance(error, outcomes.Unavailable):
+            return UNAVAILABLE
+        return MISUSE if error.fault is Fault.OPERATOR else REFUSED

@@ -1,0 +1,109 @@
+"""Arguments as people type them: pairs, percentages, times, files to hash. Errors name the argument."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from licet.errors import Fault, LicetError
+
+if TYPE_CHECKING:
+    from licet.cli.session import Session
+    from licet.client_commands import Submission
+
+_PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,9}))? ?%?")
+
+
+class ArgumentInvalid(LicetError):
+    """An argument that is not what it should be."""
+
+    def __init__(self, text: str, why: str, remedy: str) -> None:
+        super().__init__("ARGUMENT_INVALID", f"{text!r} {why}.", fault=Fault.OPERATOR, remedy=remedy)
+
+
+def pairs(items: Iterable[str]) -> dict[str, str]:
+    """NAME=VALUE arguments, each name once."""
+    found: dict[str, str] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name or name in found:
+            raise ArgumentInvalid(item, "is no NAME=VALUE, or names one twice", "Write NAME=VALUE.")
+        found[name] = value
+    return found
+
+
+def slots(items: Iterable[str]) -> dict[str, list[str]]:
+    """SLOT=ASSET arguments; a slot may have several."""
+    found: dict[str, list[str]] = {}
+    for item in items:
+        slot, equals, asset = item.partition("=")
+        if not equals or not slot:
+            raise ArgumentInvalid(item, "is no SLOT=ASSET", "Write SLOT=ASSET, such as work=w-17.")
+        found.setdefault(slot, []).append(asset)
+    return found
+
+
+def percent(text: str, *, of: int) -> int:
+    """A percentage as a share of `of`, exact or refused."""
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentInvalid(text, "is no percentage", 'Write it as "12.5%".')
+    fraction = match.group(2) or ""
+    share, rest = divmod(int(match.group(1) + fraction) * of, 100 * 10 ** len(fraction))
+    if rest or not 0 < share <= of:
+        raise ArgumentInvalid(text, "is no percentage above 0 and up to 100 of so many decimals", "Round it.")
+    return share
+
+
+def time_ms(text: str) -> int:
+    """A time in UTC, a date for its first instant, or 0 for nothing."""
+    from licet.usage import parse_time_ms
+
+    if not text:
+        return 0
+    try:
+        return parse_time_ms(text if len(text) != 10 else f"{text}Z")
+    except ValueError as why:
+        raise ArgumentInvalid(
+            text, f"is no time: {why}", "Write 2026-01-15 or 2026-01-15T12:30:00Z."
+        ) from None
+
+
+def file_hash(path: str) -> bytes:
+    """SHA-256 of a file's content."""
+    digest = sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as why:
+        raise ArgumentInvalid(path, f"cannot be read: {why.strerror}", "Name a file that exists.") from None
+    return digest.digest()
+
+
+def file_text(path: str) -> str:
+    """A text file's content."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as why:
+        reason = why.strerror if isinstance(why, OSError) else "it is not UTF-8 text"
+        raise ArgumentInvalid(path, f"cannot be read: {reason}", "Name a text file that exists.") from None
+
+
+def submission(session: Session, args: Any) -> Submission:
+    """How a command's transaction is signed and sent."""
+    from licet.client_commands import Submission
+
+    tx_id = None
+    if args.tx_id is not None:
+        try:
+            tx_id = bytes.fromhex(args.tx_id)
+        except ValueError:
+            tx_id = b""
+        if len(tx_id) != 16:
+            raise ArgumentInvalid(args.tx_id, "is no id of 16 bytes", "Give 32 hex digits.")
+    keys = tuple(session.load_key(path) for path in getattr(args, "co_key", []))
+    return Submission(id=tx_id, keys=keys, validate_only=args.validate_only)

@@ -1,0 +1,38 @@
+"""`licet verify`: a proof file against genesis, without a network and without protobuf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from licet.cli.arguments import ArgumentInvalid, file_text
+from licet.cli.profile import ConfigError
+from licet.cli.session import Session
+
+
+def verify(session: Session, args: Any) -> int:
+    """Exit code 0 where the file proves what it says, 1 with the reason where it does not."""
+    from licet.genesis import parse_genesis
+    from licet.proof import verify_proof
+
+    genesis_file = args.genesis or session.settings.genesis
+    if not genesis_file:
+        raise ConfigError(
+            "No genesis file is named.", "Give --genesis FILE: the one your consortium handed out."
+        )
+    genesis = parse_genesis(file_text(genesis_file))
+    try:
+        data = Path(args.file).read_bytes()
+    except OSError as why:
+        raise ArgumentInvalid(args.file, f"cannot be read: {why.strerror}", "Name a .licet file.") from None
+    claim = verify_proof(data, genesis)
+    document = claim.to_dict()
+    lines = [f"Valid: {claim.sentence()}"]
+    if isinstance(document["record"], dict):
+        lines += [
+            f"  {name:<14} {value}" for name, value in document["record"].items() if value not in ("", [])
+        ]
+    session.show(document, id=claim.key or claim.value.hex(), lines=lines)
+    if claim.key.startswith("agreement/"):
+        session.hint(f"licet license show {claim.key.removeprefix('agreement/')}")
+    return 0
