@@ -1,4 +1,4 @@
-"""The second engine behind the port: one validator that orders alone."""
+"""One contract for every ordering engine, on a chain of one validator; and what only the sequencer has."""
 
 from __future__ import annotations
 
@@ -27,24 +27,39 @@ from consensus.types import Block, Recovered
 from tests.unit.consensus.harness import CHAIN, GENESIS_ROOTS, KEYS, START_MS, digest, execute, new_guard
 
 KEY = PublicKey(KEYS[0].public_key)
-CONFIG = ChainConfig(
-    chain_id=CHAIN,
-    validators=ValidatorSet(keys=(KEY,)),
-    scheme=CertificateKind.SEQUENCER,
-    genesis_time_ms=TimestampMs(START_MS),
-    genesis_roots=GENESIS_ROOTS,
-    index=ValidatorIndex(0),
-)
+SEQUENCER, SIMPLEX = CertificateKind.SEQUENCER, CertificateKind.SIMPLEX
+ENGINES: dict[CertificateKind, type[Sequencer] | type[Replica]] = {SEQUENCER: Sequencer, SIMPLEX: Replica}
+both = pytest.mark.parametrize("scheme", list(ENGINES), ids=lambda one: one.name.lower())
+
+
+def chain_config(scheme: CertificateKind) -> ChainConfig:
+    """A chain of one validator."""
+    return ChainConfig(
+        chain_id=CHAIN,
+        validators=ValidatorSet(keys=(KEY,)),
+        scheme=scheme,
+        genesis_time_ms=TimestampMs(START_MS),
+        genesis_roots=GENESIS_ROOTS,
+        index=ValidatorIndex(0),
+    )
+
+
+CONFIG = chain_config(SEQUENCER)
 
 
 class Alone:
-    """A sequencer with its disk."""
+    """One validator's engine with its disk."""
 
-    def __init__(self, record: bytes | None = None, blocks: tuple[Block, ...] = ()) -> None:
+    def __init__(
+        self,
+        scheme: CertificateKind = SEQUENCER,
+        record: bytes | None = None,
+        blocks: tuple[Block, ...] = (),
+    ) -> None:
         self.record = record if record is not None else votelog.initial_file(CHAIN, KEY)
         state = votelog.recover(self.record, chain_id=CHAIN, public_key=KEY)
         guard = SignerGuard(KEYS[0], record=state, chain_id=CHAIN, epoch=FIRST_EPOCH, index=ValidatorIndex(0))
-        self.engine: Ordering = Sequencer(CONFIG, guard)
+        self.engine: Ordering = ENGINES[scheme](chain_config(scheme), guard)
         self.now_us = 0
         self.payload: list[Block] = list(blocks)
         self.commits: list[Block] = []
@@ -80,19 +95,22 @@ class Alone:
         )
 
 
-def test_it_orders_in_one_durable_turn_with_its_own_certificate_kind() -> None:
-    alone = Alone()
+@both
+def test_it_orders_in_one_durable_turn_with_its_own_certificate_kind(scheme: CertificateKind) -> None:
+    alone = Alone(scheme)
     effects = alone.order(1)
     assert len(effects.persist_payload) == len(effects.persist_votes) == len(effects.commits) == 1
     final = effects.commits[0].finalization
     assert final is not None
-    check_certificate(final, CONFIG.validators, chain_id=CHAIN, scheme=CertificateKind.SEQUENCER)
-    with pytest.raises(InvalidProof, match="genesis names SIMPLEX"):
-        check_certificate(final, CONFIG.validators, chain_id=CHAIN, scheme=CertificateKind.SIMPLEX)
+    check_certificate(final, CONFIG.validators, chain_id=CHAIN, scheme=scheme)
+    other = SIMPLEX if scheme is SEQUENCER else SEQUENCER
+    with pytest.raises(InvalidProof, match=f"genesis names {other.name}"):
+        check_certificate(final, CONFIG.validators, chain_id=CHAIN, scheme=other)
 
 
-def test_it_anchors_a_change_by_one_empty_block_and_is_silent() -> None:
-    alone = Alone()
+@both
+def test_it_anchors_a_change_by_one_empty_block_and_is_silent(scheme: CertificateKind) -> None:
+    alone = Alone(scheme)
     alone.order(1)
     alone.event(WorkChanged, pending=False, fills_block=False)
     roots = execute(GENESIS_ROOTS, alone.commits[0])
@@ -102,22 +120,25 @@ def test_it_anchors_a_change_by_one_empty_block_and_is_silent() -> None:
     assert [one.digests for one in alone.commits] == [(digest(1),), ()]
     assert alone.commits[1].header.executed == roots
     alone.event(Executed, roots=execute(roots, alone.commits[1]))
-    assert alone.last.wake_at_us is None
+    if scheme is SEQUENCER:
+        assert alone.last.wake_at_us is None, "nobody waits for a sign of life"
     assert len(alone.commits) == 2
 
 
-def test_a_digest_is_ordered_once() -> None:
-    alone = Alone()
+@both
+def test_a_digest_is_ordered_once(scheme: CertificateKind) -> None:
+    alone = Alone(scheme)
     alone.order(1)
     alone.order(1, 2)
     assert alone.commits[1].digests == (digest(2),)
 
 
-def test_after_a_crash_it_commits_what_it_signed_again_and_goes_on() -> None:
-    alone = Alone()
+@both
+def test_after_a_crash_it_commits_what_it_signed_again_and_goes_on(scheme: CertificateKind) -> None:
+    alone = Alone(scheme)
     for number in range(3):
         alone.order(number)
-    again = Alone(alone.record, tuple(alone.payload))
+    again = Alone(scheme, alone.record, tuple(alone.payload))
     assert again.commits == alone.commits
     again.order(9)
     assert [one.height for one in again.commits] == [1, 2, 3, 4]
@@ -126,7 +147,7 @@ def test_after_a_crash_it_commits_what_it_signed_again_and_goes_on() -> None:
 def test_it_refuses_to_go_on_without_a_block_that_it_signed() -> None:
     alone = Alone()
     alone.order(1)
-    again = Alone(alone.record, ())
+    again = Alone(SEQUENCER, alone.record, ())
     assert again.commits == []
     status = again.engine.status(0)
     assert not status.voting
@@ -134,23 +155,27 @@ def test_it_refuses_to_go_on_without_a_block_that_it_signed() -> None:
     assert not again.event(WorkChanged, pending=True, fills_block=False).requests
 
 
-def test_without_a_record_it_does_not_order() -> None:
-    engine = Sequencer(CONFIG, None)
+@both
+def test_without_a_record_it_does_not_order(scheme: CertificateKind) -> None:
+    engine = ENGINES[scheme](chain_config(scheme), None)
     engine.start(Recovered(votes_problem="the record is missing"), now_ms=TimestampMs(START_MS), mono_us=0)
     effects = engine.handle(
         WorkChanged(now_ms=TimestampMs(START_MS), mono_us=1, pending=True, fills_block=False)
     )
-    assert effects == Effects()
+    assert not effects.requests
+    assert not effects.persist_votes
+    assert not effects.commits
     assert engine.status(0).not_voting_why == "the record is missing"
 
 
-def test_roots_that_differ_from_what_it_signed_isolate_it() -> None:
-    alone = Alone()
+@both
+def test_roots_that_differ_from_what_it_signed_isolate_it(scheme: CertificateKind) -> None:
+    alone = Alone(scheme)
     alone.order(1)
     alone.event(Executed, roots=execute(GENESIS_ROOTS, alone.commits[0]))
     alone.order(2)
     assert alone.commits[1].header.executed.height == 1
-    again = Alone(alone.record, tuple(alone.payload))
+    again = Alone(scheme, alone.record, tuple(alone.payload))
     other = ExecutedRoots(
         height=Height(1), state_root=Hash32(bytes(32)), log_root=GENESIS_ROOTS.log_root, log_size=1
     )
@@ -161,3 +186,5 @@ def test_roots_that_differ_from_what_it_signed_isolate_it() -> None:
 def test_an_engine_refuses_a_genesis_that_names_another_certificate_kind() -> None:
     with pytest.raises(ValueError, match="another certificate kind"):
         Replica(CONFIG, new_guard(0))
+    with pytest.raises(ValueError, match="another certificate kind"):
+        Sequencer(chain_config(SIMPLEX), new_guard(0))
