@@ -63,8 +63,10 @@ def _errors(ctx: Context) -> bool:
 
 
 def _report(source: str, diagnostics: list[Diagnostic]) -> Report:
-    # Several checks may come to one word; it is said once.
-    ordered = sorted(diagnostics, key=lambda d: (d.place, d.severity, d.code, d.reason))
+    # Several checks may come to one word; it is said once. Warnings wait until there are no errors:
+    # what is unused may only be unused because of them.
+    wrong = [d for d in diagnostics if d.severity is Severity.ERROR]
+    ordered = sorted(wrong or diagnostics, key=lambda d: (d.place, d.code, d.reason))
     return Report(source=source, diagnostics=tuple(dict.fromkeys(ordered)))
 
 

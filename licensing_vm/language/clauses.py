@@ -17,7 +17,7 @@ from licensing_vm.language.rights import heading
 from licensing_vm.language.splits import split_of
 from licensing_vm.program import limits
 from licensing_vm.program import model as m
-from licensing_vm.program.analysis import Analysis
+from licensing_vm.program.analysis import Analysis, TooComplex
 from licensing_vm.program.instructions import MONEY
 from licensing_vm.program.verifier import befores
 
@@ -47,6 +47,7 @@ class _Clause:
             analysis=_LiveAnalysis(ctx, skeleton, self._trigger, self._subject),
         )
         self._postings: list[tuple[s.Posting, m.Split | None]] = []
+        self._unmatched = False  # a split that divides nothing is the likelier mistake; it alone is said
         self._account: set[str] = set()  # rounded values that reach an account as themselves
 
     def _find_trigger(self) -> tuple[m.Trigger, int]:
@@ -65,7 +66,7 @@ class _Clause:
             except Refused:
                 return self._result()  # its reason has been said; what follows would only repeat it
         for posting, split in self._postings:
-            if split is None:
+            if split is None and not self._unmatched:
                 self._ctx.error(
                     Code.NO_PAYEE,
                     posting.place,
@@ -156,8 +157,18 @@ class _Clause:
 
     def _bounded(self, register: int, place: Place, posting: s.Posting) -> None:
         ctx, analysis = self._ctx, self._lowering.analysis
-        low, high = analysis.bounds(register)
         text = expr_text(posting.amount)
+        try:
+            low, high = analysis.bounds(register)
+            falling = analysis.falls_with(register)
+        except TooComplex:
+            ctx.error(
+                Code.TOO_BIG,
+                place,
+                "This calculation has too many terms to be checked.",
+                "Divide the clause in two.",
+            )
+            raise Refused from None
         if low < 0:
             ctx.error(
                 Code.NEGATIVE,
@@ -172,7 +183,6 @@ class _Clause:
                 f"`{text}` can be too large for an account: within the bounds it can exceed 10^18 units.",
                 "Bound what goes into it: `in 0 .. 1_000_000_000` on the fact, or a lower highest value.",
             )
-        falling = analysis.falls_with(register)
         if falling is not None:
             op, at = falling
             name = self._program.facts[at].name if op is m.Op.FACT else self._program.rates[at].name
@@ -195,6 +205,7 @@ class _Clause:
             if found is None and same(posting.amount, split.amount):
                 self._postings[at] = (posting, split_of(self._ctx, self._program, self._at, at, split))
                 return
+        self._unmatched = True
         open_ones = [posting for posting, found in self._postings if found is None]
         text = expr_text(split.amount)
         self._ctx.error(

@@ -114,7 +114,7 @@ class Context:
     # --- numbers -------------------------------------------------------------
 
     def same_currency(self, money: s.Money) -> bool:
-        if money.currency.text == self.currency:
+        if money.currency.text == self.currency or not self.currency:
             return True
         self.error(
             Code.CURRENCY,

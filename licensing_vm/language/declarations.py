@@ -369,7 +369,7 @@ def _rate(
         fact=fact_at or 0,
         marginal=rate.kind.text == "marginal",
         over=over if over is not None else m.NONE,
-        tiers=tuple(tiers),
+        tiers=tuple(tiers) or (m.Tier(up_to=None, num=0, den=1),),
     )
 
 
@@ -425,6 +425,7 @@ def _tier(
             if unit or of_money
             else f"Declare the fact with a unit, `{fact.name}: count<impression>`, and price that unit.",
         )
+        param = m.NONE
     if param == m.NONE:
         ctx.knobs.append(Knob("price", (rate, at), tier.price.place))
     return m.Tier(up_to=up_to, num=num, den=den, param=param)

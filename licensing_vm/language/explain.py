@@ -120,13 +120,14 @@ def _grant(program: m.Program, at: int) -> str:
         m.Exclusive.SOLE: "sole (only the licensor besides)",
         m.Exclusive.YES: "exclusive",
     }[grant.exclusive]
+    to = program.roles[grant.to].name
     may = {
         m.Consent.NO: "may not be",
         m.Consent.WITH_CONSENT: "may with consent be",
         m.Consent.YES: "may be",
     }
     return (
-        f"{grant.name} {grant.heading}: {program.roles[grant.to].name} may {_right(program, grant)} for {term}"
+        f"{grant.name} {grant.heading}: {to} may {_right(program, grant)} for {term}"
         f" from the effective date; {exclusive}, {may[grant.sublicense]} sublicensed,"
         f" {may[grant.transfer]} transferred."
     )

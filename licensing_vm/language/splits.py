@@ -114,6 +114,8 @@ def _whole(ctx: Context, program: m.Program, split: s.Split, legs: tuple[m.Leg, 
     stack: tuple[Place, int] | None = None
     for leg, written in zip(legs, split.legs, strict=True):
         if leg.kind is m.LegKind.LINEAGE:
+            if ctx.template.lineages[leg.target].stack is None:
+                return  # said where the leg was read
             stack = written.place, program.lineages[leg.target].stack_ppm
     if stack and most > limits.PPM:
         ctx.error(

@@ -124,7 +124,7 @@ class Expressions:
         if c.now.kind is T.NUMBER:
             number = c.number("a number")
             return percent(c, number) if c.at("%") else number
-        if c.now.kind is T.NAME and c.following.kind is T.NUMBER:
+        if c.now.kind is T.NAME and c.following.kind is T.NUMBER and c.now.text not in LATER:
             return price(c)
         return self._reference()
 

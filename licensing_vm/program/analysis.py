@@ -4,8 +4,9 @@ A register is described as a polynomial over the clause's inputs (parameters,
 facts, results of rates) plus an interval for what rounding may have moved. A
 polynomial that is linear in each variable takes its extremes at the corners of
 the box of bounds, so `fee - 10 % of fee` is known not to be negative, where
-plain intervals would refuse it. Where there are too many corners, plain
-intervals are used, which are wider, never narrower. Exact rationals only.
+plain intervals would refuse it. Plain intervals are kept beside it, because
+they know that rounding never changes a sign; a bound is the better of both.
+The work is bounded: beyond it a clause is too complex. Exact rationals only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Final, NamedTuple
 
+from licensing_vm.money.amounts import round_ratio
 from licensing_vm.program.limits import PPM, SPAN_TOTAL_FACTOR
 from licensing_vm.program.model import (
     NONE,
@@ -31,7 +33,8 @@ from licensing_vm.program.model import (
 )
 
 _CORNER_VARIABLES_MAX: Final = 8
-_TERMS_MAX: Final = 256
+_TERMS_MAX: Final = 128
+_WORK_MAX: Final = 300_000  # terms evaluated for one clause
 
 # A variable: an operation that reads an input, and the input's index.
 Variable = tuple[Op, int]
@@ -46,10 +49,12 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What is known of a register: value = terms + something within `error`; a multiple of 1/den."""
+    """What is known of a register: it is terms + something within `error`, within `span`, and a
+    multiple of 1/den."""
 
     terms: Terms
     error: Bounds
+    span: Bounds
     den: int
 
 
@@ -57,7 +62,7 @@ _ZERO: Final = Bounds(Fraction(0), Fraction(0))
 
 
 class TooComplex(Exception):
-    """A clause whose value has more terms than are worth analysing."""
+    """A clause whose values have more terms, or more corners, than are worth analysing."""
 
 
 def rate_bounds(program: Program, rate: Rate, *, once: bool) -> Bounds:
@@ -104,6 +109,7 @@ class Analysis:
         self._program = program
         self._trigger = trigger
         self._subject = subject
+        self._work = 0
         self.shapes: dict[int, Shape] = {}
 
     @classmethod
@@ -137,15 +143,16 @@ class Analysis:
                 den = PPM if program.params[args[0]].type.kind is Kind.PERCENT else 1
                 if bounds.low == bounds.high:
                     return _constant(bounds.low, den)
-                return Shape(terms={((op, args[0]),): Fraction(1)}, error=_ZERO, den=den)
+                return Shape(terms={((op, args[0]),): Fraction(1)}, error=_ZERO, span=bounds, den=den)
             case Op.FACT | Op.RATE:
-                return Shape(terms={((op, args[0]),): Fraction(1)}, error=_ZERO, den=1)
+                span = self._box((op, args[0]))
+                return Shape(terms={((op, args[0]),): Fraction(1)}, error=_ZERO, span=span, den=1)
             case Op.ADD | Op.SUB:
                 return self._sum(self.shapes[args[0]], self.shapes[args[1]], 1 if op is Op.ADD else -1)
             case Op.MUL:
                 return self._product(self.shapes[args[0]], self.shapes[args[1]])
             case Op.ROUND:
-                return _rounded(self.shapes[args[0]], program.rounding)
+                return self._rounded(self.shapes[args[0]])
             case _:
                 raise AssertionError(op)
 
@@ -158,6 +165,7 @@ class Analysis:
         return Shape(
             terms={k: v for k, v in terms.items() if v},
             error=Bounds(a.error.low + low, a.error.high + high),
+            span=_plus(a.span, b.span) if sign > 0 else _plus(a.span, Bounds(-b.span.high, -b.span.low)),
             den=den,
         )
 
@@ -169,10 +177,36 @@ class Analysis:
                 terms[monomial] = terms.get(monomial, Fraction(0)) + x * y
         # (A + e)(B + f) = AB + Af + Be + ef
         error = _ZERO
-        for one, other in ((self._exact(a), b.error), (self._exact(b), a.error), (a.error, b.error)):
-            span = _times(one, other)
-            error = Bounds(error.low + span.low, error.high + span.high)
-        return Shape(terms={k: v for k, v in terms.items() if v}, error=error, den=a.den * b.den)
+        if a.error != _ZERO or b.error != _ZERO:
+            for one, other in ((self._exact(a), b.error), (self._exact(b), a.error), (a.error, b.error)):
+                error = _plus(error, _times(one, other))
+        return Shape(
+            terms={k: v for k, v in terms.items() if v},
+            error=error,
+            span=_times(a.span, b.span),
+            den=a.den * b.den,
+        )
+
+    def _rounded(self, of: Shape) -> Shape:
+        if of.den == 1:
+            return of
+        rule = self._program.rounding
+        most = Fraction(of.den - 1, of.den)
+        if rule in (Rounding.HALF_EVEN, Rounding.HALF_UP, Rounding.HALF_DOWN):
+            moved = Bounds(Fraction(-1, 2), Fraction(1, 2))
+        else:  # up and down turn round at zero
+            moved = Bounds(-most, most)
+        # Rounding is monotone, so it takes the ends of a span to the ends of the rounded one.
+        low, high = self._best(of)
+        return Shape(
+            terms=of.terms,
+            error=_plus(of.error, moved),
+            span=Bounds(
+                Fraction(round_ratio(low.numerator, low.denominator, rule)),
+                Fraction(round_ratio(high.numerator, high.denominator, rule)),
+            ),
+            den=1,
+        )
 
     def _box(self, variable: Variable) -> Bounds:
         op, at = variable
@@ -188,6 +222,9 @@ class Analysis:
         """The range of the terms alone."""
         variables = sorted({v for monomial in shape.terms for v in monomial})
         linear = all(len(set(monomial)) == len(monomial) for monomial in shape.terms)
+        self._work += len(shape.terms) << min(len(variables), _CORNER_VARIABLES_MAX)
+        if self._work > _WORK_MAX:
+            raise TooComplex
         if linear and len(variables) <= _CORNER_VARIABLES_MAX:
             values = [
                 _evaluate(shape.terms, dict(zip(variables, corner, strict=True)))
@@ -202,11 +239,15 @@ class Analysis:
             low, high = low + span.low, high + span.high
         return Bounds(low, high)
 
+    def _best(self, shape: Shape) -> Bounds:
+        """The narrower, at each end, of what the terms and what plain intervals tell."""
+        low, high = _plus(self._exact(shape), shape.error)
+        return Bounds(max(low, shape.span.low), min(high, shape.span.high))
+
     def bounds(self, register: int) -> Bounds:
-        """The range of a register, tightened to whole multiples of its grain."""
+        """The range of a register, tightened to whole multiples of its grain. Raises `TooComplex`."""
         shape = self.shapes[register]
-        exact = self._exact(shape)
-        low, high = exact.low + shape.error.low, exact.high + shape.error.high
+        low, high = self._best(shape)
         return Bounds(
             Fraction(-(-low.numerator * shape.den // low.denominator), shape.den),
             Fraction(high.numerator * shape.den // high.denominator, shape.den),
@@ -226,24 +267,17 @@ class Analysis:
                     rest.remove(variable)
                     key = tuple(rest)
                     slope[key] = slope.get(key, Fraction(0)) + coefficient * times
-            if self._exact(Shape(terms=slope, error=_ZERO, den=1)).low < 0:
+            if self._exact(Shape(terms=slope, error=_ZERO, span=_ZERO, den=1)).low < 0:
                 return variable
         return None
 
 
 def _constant(value: Fraction, den: int) -> Shape:
-    return Shape(terms={(): value} if value else {}, error=_ZERO, den=den)
+    return Shape(terms={(): value} if value else {}, error=_ZERO, span=Bounds(value, value), den=den)
 
 
-def _rounded(of: Shape, rule: Rounding) -> Shape:
-    if of.den == 1:
-        return of
-    most = Fraction(of.den - 1, of.den)
-    if rule in (Rounding.HALF_EVEN, Rounding.HALF_UP, Rounding.HALF_DOWN):
-        moved = Bounds(Fraction(-1, 2), Fraction(1, 2))
-    else:  # up and down turn round at zero
-        moved = Bounds(-most, most)
-    return Shape(terms=of.terms, error=Bounds(of.error.low + moved.low, of.error.high + moved.high), den=1)
+def _plus(a: Bounds, b: Bounds) -> Bounds:
+    return Bounds(a.low + b.low, a.high + b.high)
 
 
 def _times(a: Bounds, b: Bounds) -> Bounds:

@@ -71,6 +71,8 @@ def verify(program: Program) -> None:
             _clause(program, clause)
         except ProgramRefused as refused:
             raise ProgramRefused(refused.why, clause=clause.name) from None
+        except TooComplex:
+            raise ProgramRefused("a value with too many terms", clause=clause.name) from None
 
 
 def _need(holds: bool, otherwise: str) -> None:
@@ -311,10 +313,7 @@ def _code(program: Program, clause: Clause) -> None:
             continue
         _need(out == len(types), "registers that are not named in order")
         types[out] = _type(program, clause, op, args, types)
-        try:
-            shape = analysis.step(op, out, args)
-        except TooComplex:
-            raise ProgramRefused("a value with too many terms") from None
+        shape = analysis.step(op, out, args)
         _need(shape.den.bit_length() <= limits.EXACT_BITS_MAX, "a value with too many decimals")
     _need(used_splits == list(range(len(clause.splits))), "postings that do not have one split each")
 
