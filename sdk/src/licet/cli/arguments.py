@@ -52,7 +52,8 @@ def percent(text: str, *, of: int) -> int:
     if match is None:
         raise ArgumentInvalid(text, "is no percentage", 'Write it as "12.5%".')
     fraction = match.group(2) or ""
-    share, rest = divmod(int(match.group(1) + fraction) * of, 100 * 10 ** len(fraction))
+    parts: int = 10 ** len(fraction)
+    share, rest = divmod(int(match.group(1) + fraction) * of, 100 * parts)
     if rest or not 0 < share <= of:
         raise ArgumentInvalid(text, "is no percentage above 0 and up to 100 of so many decimals", "Round it.")
     return share

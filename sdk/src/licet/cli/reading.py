@@ -71,7 +71,8 @@ def status(session: Session, args: Any) -> int:
         found.sentence,
         f"network      {found.network}{' (development)' if found.dev else ''}, {found.chain_id.hex()}",
         f"node         {found.node} {found.version} at {session.client.target}, leader {found.leader}",
-        f"height       {found.height} final, {found.executed_height} executed, {found.anchored_height} anchored",
+        f"height       {found.height} final, {found.executed_height} executed,"
+        f" {found.anchored_height} anchored",
         f"state root   {found.state_root.hex()}",
         f"ledger time  {format_time_ms(found.now_ms)}",
         f"so far       {found.transactions} transactions, {found.usage_rows} usage rows",
