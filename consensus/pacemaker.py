@@ -21,35 +21,39 @@ class Pacemaker:
     def __init__(self, own: ValidatorIndex | None) -> None:
         self._own = own
         self._backoff_us = DELTA_FLOOR_US
+        self.delta_us = DELTA_FLOOR_US
         self._samples: deque[int] = deque(maxlen=DELTA_SAMPLES)
         self._raised_in = View(0)
         self._ended: deque[View] = deque(maxlen=SILENT_VIEWS)  # views we took part in, by the end
         self._heard: dict[View, int] = {}  # bitmask of validators with a valid signature
 
-    @property
-    def delta_us(self) -> int:
+    def _update(self) -> None:
         longest = max(self._samples, default=0)
-        return min(DELTA_CAP_US, max(DELTA_FLOOR_US, self._backoff_us, longest))
+        self.delta_us = min(DELTA_CAP_US, max(self._backoff_us, longest))
 
     def measured(self, elapsed_us: int, *, leading: bool) -> None:
         """Proposal to notarization: the leader from sending, others from receipt, doubled."""
         self._samples.append(elapsed_us if leading else 2 * elapsed_us)
+        self._update()
 
     def timed_out(self, view: View) -> None:
         """Our own timer ended the view: at most once per view."""
         if view != self._raised_in:
             self._raised_in = view
             self._backoff_us = min(DELTA_CAP_US, self.delta_us * 3 // 2)
+            self._update()
 
     def finalized(self) -> None:
         """A new finalization: a tenth off."""
         self._backoff_us = max(DELTA_FLOOR_US, self._backoff_us * 9 // 10)
+        self._update()
 
     def deadlines(self, entered_us: int, working_since_us: int | None) -> tuple[int, int]:
         """When t_leader and t_advance end: C-8 with work pending, C-9 without."""
         idle = working_since_us is None
         base = entered_us + IDLE_MAX_US if idle else max(entered_us, working_since_us or 0)
-        return base + 2 * self.delta_us, base + 3 * self.delta_us
+        delta_us = self.delta_us
+        return base + 2 * delta_us, base + 3 * delta_us
 
     def heard(self, view: View, voter: ValidatorIndex) -> None:
         """A valid vote or certificate signature of this validator for this view."""

@@ -187,7 +187,9 @@ class Sequencer:
             for digest in dict.fromkeys(event.digests)
             if not self._tree.digest_used(digest, (), since_ms=since)
         )[: self._config.digests_per_block_max]
-        if digests:
+        # A virtual clock that was moved is work too (C-9): an empty block takes it over.
+        moved = self._config.manual_clock and self._now_ms > self._tree.head.timestamp_ms
+        if digests or moved:
             self._order(digests, over_half_full=event.over_half_full)
         else:
             self._ask_again_us = self._mono_us + ASK_AGAIN_US
