@@ -162,6 +162,9 @@ class App:
         self.peers = PeerTable(names, identity.index, config.peers)
         self.driver = Driver(self.node, clock=self._clock(), transport=self._transport())
         self._rows_before = 0
+        self.api_port = 0  # the bound ones, once serving
+        self.metrics_port = 0
+        self.serving = asyncio.Event()
 
     def _open(self) -> Node:
         options = LevelDBOptions(
@@ -240,11 +243,14 @@ class App:
 
             metrics = MetricsServer(NodeCollector(self.driver, self.peers, quotas))
             await metrics.start(self.config.metrics_listen)
+            self.metrics_port = metrics.port
         try:
             await self.driver.start()
             await admin.start(admin_service)
             await api.start(service)
+            self.api_port = api.port
             self._say_ready(api.port)
+            self.serving.set()
             return await self._until(stopping)
         finally:
             await api.stop()

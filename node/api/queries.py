@@ -267,7 +267,7 @@ class Queries:
 
     # --- events ---------------------------------------------------------------------------------
 
-    def events_after(self, cursor: str, *, party: str) -> Iterator[tuple[str, Receipt, list[int]]]:
+    def events_after(self, cursor: str, *, party: str) -> Iterator[tuple[str, Receipt, range]]:
         """Receipts behind a cursor, each with its own cursor and the events of it still to be told."""
         height, index, number = parse_cursor(cursor)
         place = (Height(height), index - 1)
@@ -280,21 +280,13 @@ class Queries:
             receipt = one.read()
             first = number + 1 if (one.height, one.index) == (height, index) else 0
             last = len(receipt.events) - 1
-            told = [at for at in range(first, last + 1) if not party or _names(receipt, at, party)]
-            yield format_cursor(one.height, one.index, max(last, 0)), receipt, told
+            yield format_cursor(one.height, one.index, max(last, 0)), receipt, range(first, last + 1)
 
     # --- headers --------------------------------------------------------------------------------
 
     @property
     def blocks(self) -> StoredBlocks:
         return self._blocks
-
-
-def _names(receipt: Receipt, number: int, party: str) -> bool:
-    """Whether an event names a party, in an attribute or as the transaction's sender."""
-    return receipt.sender == party or any(
-        attribute.value == party for attribute in receipt.events[number].attributes
-    )
 
 
 def format_cursor(height: int, index: int, number: int) -> str:

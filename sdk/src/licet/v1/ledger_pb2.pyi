@@ -2687,7 +2687,7 @@ class StreamEventsRequest(google.protobuf.message.Message):
     after: builtins.str
     """Cursor of the last event seen; empty for the start."""
     party: builtins.str
-    """Only events that name this party; empty for all."""
+    """Only events of transactions that concern this party; empty for all."""
     until_now: builtins.bool
     """True to end the stream at the newest event instead of waiting."""
     @property
