@@ -88,6 +88,14 @@ class Cluster:
         if node.up and not peer.up:
             node.lost(peer.index)
 
+    def _dial(self) -> None:
+        """Whoever can reach a peer and has no channel to it gets one."""
+        up = self.up()
+        for one, other in ((a, b) for a in up for b in up if a.index < b.index):
+            joined = one.has_channel(other.index) and other.has_channel(one.index)
+            if self._reachable(one, other) and not joined:
+                self._connect(one, other)
+
     def _connect(self, one: SimNode, other: SimNode) -> None:
         lives = (one.life, other.life)
 
@@ -112,20 +120,13 @@ class Cluster:
                 for other in self.nodes:
                     if other is not node and not self._reachable(node, other):
                         node.lost(other.index)
+        self._dial()
 
     def heal(self) -> None:
         """Links, disks and processes are well again."""
         self.world.trace("net", "heal")
-        cut = [
-            (one, other)
-            for one in self.nodes
-            for other in self.nodes
-            if one.index < other.index and not self._reachable(one, other)
-        ]
         self.network.heal()
-        for one, other in cut:
-            if one.up and other.up:
-                self._connect(one, other)
+        self._dial()
         for node in self.nodes:
             node.points_left = None
             node.disk.room = None
@@ -158,6 +159,7 @@ class Cluster:
             return known[1]
         if len(self._encoded) > 64:
             self._encoded.clear()
+        self.history.hear(message)
         encoded = ConsensusMessage(data=codec.encode(message))
         self._encoded[id(message)] = (message, encoded)
         return encoded

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from licet.certificate import Certificate, ExecutedRoots, Vote, VoteKind
 from licet.types import Hash32
 
+from consensus.messages import Proposal, Resync
 from consensus.types import Block
 from node.storage.port import Storage
 
@@ -77,7 +78,8 @@ class History:
     n: int
     byzantine: frozenset[int]
     votes: list[SeenVote] = field(default_factory=list)
-    certificates: list[Certificate] = field(default_factory=list)  # finalizations that honest nodes stored
+    finalizes: dict[tuple[int, bytes], dict[int, set[bytes]]] = field(default_factory=dict)  # heard, by claim
+    blocks_heard: dict[bytes, Block] = field(default_factory=dict)  # of all proposals, by id
     commits: list[SeenCommit] = field(default_factory=list)
     blocks: list[SeenBlock] = field(default_factory=list)
     acks: list[Ack] = field(default_factory=list)
@@ -85,6 +87,7 @@ class History:
     isolated: list[tuple[int, int]] = field(default_factory=list)  # (node, height)
     evidence: list[tuple[int, int]] = field(default_factory=list)  # (seen by, against)
     record_lost_us: dict[int, int] = field(default_factory=dict)  # node → first start without a record
+    said_nonvoter: set[int] = field(default_factory=set)  # say at their last start why they do not vote
     unsettled: list[Hash32] = field(default_factory=list)  # transactions never acknowledged
     submitted: dict[Hash32, bytes] = field(default_factory=dict)  # transaction hash → bytes as sent
     healed_us: int = 0
@@ -97,6 +100,19 @@ class History:
     def honest(self) -> tuple[int, ...]:
         """Everybody but the adversary."""
         return tuple(index for index in range(self.n) if index not in self.byzantine)
+
+    def hear(self, message: object) -> None:
+        """Note what anybody, honest or not, put on the wire: blocks, and votes that may finalise one."""
+        match message:
+            case Proposal():
+                self.blocks_heard[message.block.id] = message.block
+            case Vote():
+                if message.kind is VoteKind.FINALIZE:
+                    claims = self.finalizes.setdefault((message.view, message.digest), {})
+                    claims.setdefault(message.voter, set()).add(message.signature)
+            case Resync():
+                for vote in message.votes:
+                    self.hear(vote)
 
     def see_votes(
         self, votes: Sequence[Vote], *, tick_us: int, voter: int, where: str, durable: bool

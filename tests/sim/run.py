@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from licet.types import ValidatorIndex
-
 from tests.sim.byzantine.registry import ADVERSARIES
 from tests.sim.checkers import check_all
 from tests.sim.checkers.progress import LIMIT_US
 from tests.sim.cluster import Cluster
+from tests.sim.draw import Drawn, draw
 from tests.sim.genesis import make_genesis
 from tests.sim.memo import memoised
 from tests.sim.mutants.registry import MUTANTS, mutated
 from tests.sim.shell import Costs
-from tests.sim.trouble import PLANS, START_US, WITH_ADVERSARY
+from tests.sim.trouble import PLANS, START_US
 from tests.sim.workload import Workload
 from tests.sim.world import MS, SECOND, World
 
@@ -55,35 +54,12 @@ class Outcome:
         return f"python -m tests.sim --seed {self.seed}{mutant}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """What a seed says."""
-
-    plan: str
-    adversary: str
-    villain: int
-
-
-def draw(seed: int) -> Drawn:
-    """Plan and adversary by the seed's number, so that any row of seeds covers all of them."""
-    names = list(ADVERSARIES)
-    if seed % 3 == 2:
-        turn = seed // 3
-        return Drawn(
-            plan=WITH_ADVERSARY[(turn // len(names)) % len(WITH_ADVERSARY)],
-            adversary=names[turn % len(names)],
-            villain=seed % 4,
-        )
-    plans = list(PLANS)
-    return Drawn(plan=plans[(seed - seed // 3) % len(plans)], adversary="", villain=-1)
-
-
 def run_seed(seed: int, *, mutant: str = "") -> Outcome:
     """Run a seed; with `mutant`, the honest nodes' code is changed in that way."""
     with memoised() as memo, mutated(mutant):
-        run = Run(seed, draw(seed), memo)  # type: ignore[arg-type]
-        scenario = MUTANTS[mutant].scenario if mutant else None
-        run.play(scenario)
+        drawn = MUTANTS[mutant].drawn(seed) if mutant else draw(seed)
+        run = Run(seed, drawn, memo)  # type: ignore[arg-type]
+        run.play()
         return run.outcome(mutant)
 
 
@@ -101,7 +77,7 @@ class Run:
             self.cluster.adversaries[index] = adversary
             adversary.begin()
 
-    def play(self, scenario: Callable[[Run], None] | None = None) -> None:
+    def play(self) -> None:
         """From the first start to the last check."""
         world, cluster, history = self.world, self.cluster, self.cluster.history
         self._equip()
@@ -111,8 +87,6 @@ class Run:
         self.workload.fund(60 * MS)
         self.workload.transfers(TRANSFERS, START_US // 2, heal_us)
         PLANS[self.drawn.plan](cluster, heal_us)
-        if scenario is not None:
-            scenario(self)
         world.run_until(heal_us)
         cluster.heal()
         history.healed_us = world.now_us
@@ -192,4 +166,4 @@ class Run:
         return f"{name}: height {node.height}: {status.sentence(names)}"
 
 
-__all__ = ["Drawn", "Outcome", "Run", "ValidatorIndex", "draw", "run_seed"]
+__all__ = ["Outcome", "Run", "run_seed"]

@@ -153,10 +153,9 @@ class SimNode:
             return
         self.process = Process(parts)
         self.problem = parts.recovered.votes_problem
-        if parts.votes is None:
-            self.history.record_lost_us.setdefault(self.index, self.world.now_us)
-        else:
-            self.note_disk_votes()
+        if self.problem:
+            self.history.said_nonvoter.add(self.index)
+        self.note_disk_votes()
         self.world.trace(self.index, f"start life={self.life} height={self.height} {self.problem[:40]}")
         self._perform(parts.start(now_ms=self.clock.now_ms(), mono_us=self.clock.mono_us()))
 
@@ -200,6 +199,10 @@ class SimNode:
     def receive(self, peer: ValidatorIndex, frame: Frame) -> None:
         """A frame from a peer: one turn, unless another is under way."""
         self._enqueue(lambda: self._frame_events(peer, frame))
+
+    def has_channel(self, peer: ValidatorIndex) -> bool:
+        """Whether this process believes that a channel to the peer stands."""
+        return self.process is not None and peer in self.process.connected
 
     def connected(self, peer: ValidatorIndex) -> None:
         """A channel to a peer stands (again)."""

@@ -167,6 +167,7 @@ def record_lost(cluster: Cluster, heal_us: int) -> None:
 
     def lose() -> None:
         node.crash(power=False, why="its disk is exchanged")
+        cluster.history.record_lost_us[node.index] = world.now_us
         if world.chance(50):
             node.disk.remove(VOTES_FILE)
         else:

@@ -17,7 +17,7 @@ from typing import Final
 
 MS: Final = 1_000
 SECOND: Final = 1_000 * MS
-LINES_KEPT: Final = 400
+LINES_KEPT: Final = 50_000
 
 Action = Callable[[], None]
 

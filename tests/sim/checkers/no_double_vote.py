@@ -20,12 +20,9 @@ def check(history: History) -> list[str]:
         place = (vote.voter, vote.view, vote.kind)
         if said.setdefault(place, vote.digest) != vote.digest:
             problems.add(f"node {vote.voter} signed two {vote.kind.name} in view {vote.view}")
-    for (voter, view, kind), digest in said.items():
+    for voter, view, kind in said:
         if kind is VoteKind.FINALIZE and (voter, view, VoteKind.NULLIFY) in said:
             problems.add(f"node {voter} signed NULLIFY and FINALIZE in view {view}")
-        notarized = said.get((voter, view, VoteKind.NOTARIZE))
-        if kind is VoteKind.FINALIZE and notarized is not None and notarized != digest:
-            problems.add(f"node {voter} notarized one block and finalised another in view {view}")
     problems |= {
         f"node {seen_by} holds evidence against honest node {against}"
         for seen_by, against in history.evidence

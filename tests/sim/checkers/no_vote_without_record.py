@@ -6,8 +6,13 @@ from tests.sim.history import History
 
 
 def check(history: History) -> list[str]:
-    """Non-voters are noted when they start; `record_lost_us` says since when."""
-    return [
+    """The plan that took the record away says since when; the node must say that it does not vote."""
+    problems = [
+        f"node {node} lost its signing record and does not say so"
+        for node in history.record_lost_us
+        if node not in history.said_nonvoter
+    ]
+    return problems + [
         f"node {vote.voter} voted {vote.kind.name} in view {vote.view} without a signing record"
         for vote in history.votes
         if vote.where == "wire"

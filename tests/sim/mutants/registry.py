@@ -6,9 +6,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tests.sim.mutants import (
+    double_notarize,
+    finalize_after_nullify,
+    no_skip_proof,
+    nullify_after_finalize,
+    payload_not_synced,
+    quorum_too_small,
+    record_begun_afresh,
+    repeats_executed,
+    votes_forgotten,
+    votes_not_synced,
+)
 from tests.sim.mutants.mutant import Mutant
 
-MUTANTS: Final[dict[str, Mutant]] = {}
+MUTANTS: Final[dict[str, Mutant]] = {
+    module.MUTANT.name: module.MUTANT
+    for module in (
+        double_notarize,
+        finalize_after_nullify,
+        nullify_after_finalize,
+        no_skip_proof,
+        votes_forgotten,
+        quorum_too_small,
+        payload_not_synced,
+        votes_not_synced,
+        repeats_executed,
+        record_begun_afresh,
+    )
+}
 
 
 @contextmanager
