@@ -12,6 +12,9 @@ from typing import Final
 
 from licet.entities import NamedValue
 from licet.receipts import Event
+from licet.records import varint
+
+from licensing_vm.mould import text_bytes
 
 EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -38,6 +41,24 @@ EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "money.transferred": ("from", "to", "reference"),
     }
 )
+
+
+def event_bytes(kind: str, attributes: Mapping[str, str]) -> bytes:
+    """The encoding of `event_record(kind, attributes)`, as receipts hold it: without its tag."""
+    head, names = _ENCODED[kind]
+    assert len(attributes) == len(names), (kind, attributes)
+    parts = [head]
+    for name, encoded in names:
+        value = attributes[name].encode()
+        parts += (encoded, varint(len(value)), value)
+    return b"".join(parts)
+
+
+def _encoded(kind: str, names: tuple[str, ...]) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
+    return text_bytes(kind) + varint(len(names)), tuple((name, text_bytes(name)) for name in names)
+
+
+_ENCODED: Final = MappingProxyType({kind: _encoded(kind, names) for kind, names in EVENTS.items()})
 
 
 def event_record(kind: str, attributes: Mapping[str, str]) -> Event:

@@ -33,7 +33,7 @@ from licet.records import encode, signed_varint, varint
 from licet.transactions import Command, RegisterParty, Transaction
 
 from licensing_vm.errors import Refused, refusal_record
-from licensing_vm.events import event_record
+from licensing_vm.events import event_bytes
 from licensing_vm.state import State
 
 T = TypeVar("T")
@@ -211,7 +211,7 @@ class Context:
 
     def event(self, kind: str, attributes: Mapping[str, str], parties: Iterable[str] = ()) -> None:
         """Something happened; `parties` are those it concerns."""
-        self.events.append(encode(event_record(kind, attributes))[1:])
+        self.events.append(event_bytes(kind, attributes))
         for party in parties:
             self.parties[party] = None
 

@@ -5,6 +5,9 @@ The sum of all cash of a currency is what its issuers deposited less what they w
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from licet.entities import CASH, ISSUED, CurrencyEntry, balance_key
 from licet.receipts import DEPOSIT, TRANSFER, WITHDRAWAL, JournalEntry, Posting
 from licet.transactions import AMOUNT_MINOR_MAX, Deposit, Money, Transfer, Withdraw
@@ -12,6 +15,7 @@ from licet.transactions import AMOUNT_MINOR_MAX, Deposit, Money, Transfer, Withd
 from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import cash_of, paying_issuer, short_of
+from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
 
 
 def checked_amount(amount: Money) -> int:
@@ -31,25 +35,56 @@ def _issue(context: Context, party: str, currency: CurrencyEntry, change: int, k
     for owner, account, delta in ((party, CASH, change), (issuer, ISSUED, -change)):
         key = balance_key(owner, account, issuer, code)
         state.put(key, state.balance(key) + delta)
-    postings = (
-        Posting(party=party, account=CASH, asset="", change=change),
-        Posting(party=issuer, account=ISSUED, asset="", change=-change),
-    )
-    context.entry(command_entry(kind, code, issuer, postings))
+    _enter(context, kind, code, issuer, (party, change), (issuer, -change))
 
 
-def command_entry(kind: str, currency: str, issuer: str, postings: tuple[Posting, ...]) -> JournalEntry:
-    """An entry that a command alone caused."""
-    return JournalEntry(
-        kind=kind,
-        clause="",
-        program_hash=b"",
-        agreement="",
-        currency=currency,
-        issuer=issuer,
-        facts=(),
-        postings=postings,
+def _mould(kind: str, second_account: int) -> Mould:
+    """An entry of two postings that a command alone caused. Holes: currency, issuer, and for each side
+    the party and the change."""
+    return Mould(
+        JournalEntry(
+            kind=kind,
+            clause="",
+            program_hash=b"",
+            agreement="",
+            currency=Hole.text(0),
+            issuer=Hole.text(1),
+            facts=(),
+            postings=(
+                Posting(party=Hole.text(2), account=CASH, asset="", change=Hole.number(3)),
+                Posting(party=Hole.text(4), account=second_account, asset="", change=Hole.number(5)),
+            ),
+        ),
+        6,
+        tagged=False,
     )
+
+
+_MOULDS: Final = MappingProxyType(
+    {
+        TRANSFER: _mould(TRANSFER, CASH),
+        DEPOSIT: _mould(DEPOSIT, ISSUED),
+        WITHDRAWAL: _mould(WITHDRAWAL, ISSUED),
+    }
+)
+
+
+def _enter(
+    context: Context, kind: str, currency: str, issuer: str, one: tuple[str, int], other: tuple[str, int]
+) -> None:
+    assert one[1] + other[1] == 0, "an entry sums to zero"
+    context.entries.append(
+        _MOULDS[kind].fill(
+            text_bytes(currency),
+            text_bytes(issuer),
+            text_bytes(one[0]),
+            number_bytes(one[1]),
+            text_bytes(other[0]),
+            number_bytes(other[1]),
+        )
+    )
+    context.parties[one[0]] = None
+    context.parties[other[0]] = None
 
 
 def _issuing(context: Context, amount: Money) -> CurrencyEntry:
@@ -96,7 +131,7 @@ def transfer(context: Context, command: Transfer) -> None:
     context.party(to)
     issuer = command.issuer
     if not issuer:
-        issuer = paying_issuer(state, sender, currency, amount)
+        issuer = paying_issuer(state, sender, currency, amount, unfunded=context.unfunded)
     elif issuer not in currency.issuers:
         raise Refused("NOT_ISSUER", f"{issuer} does not issue {code}.", {"party": issuer, "currency": code})
     key = balance_key(sender, CASH, issuer, code)
@@ -106,15 +141,5 @@ def transfer(context: Context, command: Transfer) -> None:
     state.put(key, held - amount)
     key = balance_key(to, CASH, issuer, code)
     state.put(key, state.balance(key) + amount)
-    context.entry(
-        command_entry(
-            TRANSFER,
-            code,
-            issuer,
-            (
-                Posting(party=sender, account=CASH, asset="", change=-amount),
-                Posting(party=to, account=CASH, asset="", change=amount),
-            ),
-        )
-    )
+    _enter(context, TRANSFER, code, issuer, (sender, -amount), (to, amount))
     context.event("money.transferred", {"from": sender, "to": to, "reference": command.reference})

@@ -30,13 +30,13 @@ from licet.receipts import JournalEntry
 from licet.records import decode_any
 from licet.transactions import ClosePeriod
 
-from licensing_vm.calendar import Interval, add_span, date_of, period_containing
+from licensing_vm.calendar import Interval, add_span, date_of
 from licensing_vm.domain.agreements import bound_agreement
 from licensing_vm.domain.booking import Case, course_of, run_clauses
 from licensing_vm.domain.bound import Bound
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
-from licensing_vm.domain.usage import meets_term, period_of, span_start
+from licensing_vm.domain.usage import meets_term, period_containing, period_of, span_start
 from licensing_vm.errors import Refused
 from licensing_vm.program.model import Else, Fact, Trigger
 

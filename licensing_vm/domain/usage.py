@@ -9,6 +9,7 @@ What is kept is the total per agreement, so a thousand rows cost little more tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from licet.entities import (
@@ -24,7 +25,8 @@ from licet.entities import (
 )
 from licet.transactions import ReportUsage
 
-from licensing_vm.calendar import Interval, period_containing
+from licensing_vm.calendar import Interval
+from licensing_vm.calendar import period_containing as _period_containing
 from licensing_vm.domain.agreements import bound_agreement
 from licensing_vm.domain.booking import Case, run_clauses
 from licensing_vm.domain.context import Context
@@ -32,6 +34,8 @@ from licensing_vm.domain.programs import Terms, terms_of
 from licensing_vm.errors import Refused
 from licensing_vm.program.model import NONE, Trigger
 
+# Reports of one period come by the thousand.
+period_containing = lru_cache(maxsize=4096)(_period_containing)
 _NO_USE: Final = Usage(total=0, rows=0, reports=0)
 
 
