@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from licet.errors import Fault, LicetError
+
+_SHOWN_MAX: Final = 160  # characters of a line
 
 
 class Place(NamedTuple):
@@ -76,12 +78,15 @@ class Diagnostic(NamedTuple):
         """The message with its line and a caret under what it is about."""
         line, column, length = self.place
         text = source_lines[line - 1] if line <= len(source_lines) else ""
+        if len(text) > _SHOWN_MAX:  # a template on one line: show the part around the caret
+            start = max(0, min(column - 1 - _SHOWN_MAX // 2, len(text) - _SHOWN_MAX))
+            text, column = text[start : start + _SHOWN_MAX], column - start
         margin = f"{line:>5} | "
         # A tab is one column; keep it in the caret line so that the caret stands right on any screen.
         pad = "".join("\t" if char == "\t" else " " for char in text[: column - 1]).ljust(column - 1)
         caret = "^" * max(1, min(length, len(text) - column + 1))
         return (
-            f"{file}:{line}:{column}: {self.severity} {self.code}: {self.reason}\n"
+            f"{file}:{line}:{self.place.column}: {self.severity} {self.code}: {self.reason}\n"
             f"{margin}{text}\n"
             f"{' ' * (len(margin) - 2)}| {pad}{caret}\n"
             f"{' ' * len(margin)}{self.remedy}"

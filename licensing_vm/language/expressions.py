@@ -243,11 +243,20 @@ class Lowering:
                 Code.TYPE,
                 expr.place,
                 f"Units do not match: {self.text(left.type)} {verb} {self.text(right.type)}.",
-                "Add like to like; multiply by a percentage or a number, or a count by its price per unit.",
+                self._remedy(expr.op, left.type, right.type),
             )
             raise AssertionError
         op = {"+": m.Op.ADD, "-": m.Op.SUB, "*": m.Op.MUL}[expr.op]
         return self.emit(op, (left.register, right.register), of, expr.place)
+
+    def _remedy(self, op: str, left: m.ValueType, right: m.ValueType) -> str:
+        kinds = {left.kind: left, right.kind: right}
+        if op == "*" and set(kinds) == {m.Kind.MONEY, m.Kind.COUNT}:
+            unit = kinds[m.Kind.COUNT].unit
+            return f"Make the money a price: {self.ctx.currency} 0.01 per {unit}, or `money per {unit}`."
+        if op == "*":
+            return "Multiply by a percentage or a plain number, or a count by its price per unit."
+        return "Add and subtract only like and like: money and money, or a count and the same count."
 
 
 def same(one: s.Expr, other: s.Expr) -> bool:

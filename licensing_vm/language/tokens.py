@@ -59,6 +59,10 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
+# What a reader would not see, or would see elsewhere than it stands: controls and direction marks.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 _KINDS: Final = {kind.name: kind for kind in T}
 
 
@@ -88,9 +92,13 @@ def tokenize(source: str) -> tuple[Token, ...]:
             line, line_start = line + 1, at
             builder.newline()
         elif kind == "COMMENT":
-            builder.comment(text.rstrip())
+            text = text.rstrip()
+            _seen(text, place)
+            builder.comment(text)
         elif kind != "SPACE":
             _bounded(kind, text, place)
+            if kind == "STRING":
+                _seen(text, place)
             builder.token(_KINDS[kind], text, place)
     return builder.done(Place(line, at - line_start + 1, 1))
 
@@ -166,6 +174,19 @@ def _bounded(kind: str, text: str, place: Place) -> None:
         )
 
 
+def _seen(text: str, place: Place) -> None:
+    hidden = _UNSEEN.search(text)
+    if hidden:
+        raise Stop(
+            error(
+                Code.SYNTAX,
+                Place(place.line, place.column + hidden.start(), 1),
+                f"Here stands the invisible character U+{ord(hidden.group()):04X}.",
+                "Remove it: what people sign must be what they see.",
+            )
+        )
+
+
 def _no_token(source: str, at: int, place: Place) -> Stop:
     char = source[at]
     if char == '"':
@@ -176,6 +197,8 @@ def _no_token(source: str, at: int, place: Place) -> Stop:
     elif char == "–":
         reason, remedy = "A long dash has no meaning here.", "Write - for minus, -> for a share."
     else:
-        reason = f"The character {char!r} has no meaning outside a quoted text."
+        reason = f"The character {char!a} has no meaning outside a quoted text."
+        if char.isprintable():
+            reason = f"The character {char!r} has no meaning outside a quoted text."
         remedy = "Remove it. Names have letters, digits and underscores; comments begin with #."
     return Stop(error(Code.SYNTAX, place, reason, remedy))

@@ -21,8 +21,16 @@ from licensing_vm.money.amounts import money_text
 from licensing_vm.program import model as m
 from licensing_vm.program.binding import bind, bounds_text, split_table, within
 from licensing_vm.program.errors import BindingRefused, ClauseRefused
+from licensing_vm.program.gas import cost
 from licensing_vm.program.interpreter import run
-from licensing_vm.program.limits import ANCESTORS_MAX, PPM, SPAN_TOTAL_FACTOR, WEIGHT_ONE
+from licensing_vm.program.limits import (
+    ANCESTORS_MAX,
+    PPM,
+    SPAN_TOTAL_FACTOR,
+    TESTS_COST_MAX,
+    TURNS_COST_MAX,
+    WEIGHT_ONE,
+)
 
 _WEIGHT_OF_PPM = WEIGHT_ONE // PPM
 
@@ -53,6 +61,8 @@ class _Setup:
 
 def run_tests(ctx: Context, program: m.Program) -> tuple[Trial, ...]:
     """Run every test; a failed or impossible one is an error of the template."""
+    if not _affordable(ctx, program):
+        return ()
     trials: list[Trial] = []
     names: set[str] = set()
     for test in ctx.template.tests:
@@ -76,6 +86,25 @@ def run_tests(ctx: Context, program: m.Program) -> tuple[Trial, ...]:
         trials.append(Trial(test.name.text, lines, all(line.expected == line.found for line in lines)))
         _judge(ctx, program, test, lines)
     return tuple(trials)
+
+
+def _cost(ctx: Context, program: m.Program) -> int:
+    """The gas of running all tests once, at most."""
+    ancestors = max((len(given.weights) for test in ctx.template.tests for given in test.lineages), default=0)
+    return len(ctx.template.tests) * sum(cost(program, clause, ancestors) for clause in program.clauses)
+
+
+def _affordable(ctx: Context, program: m.Program) -> bool:
+    """Tests run on every validator at publication, so all of them together have a bound."""
+    if _cost(ctx, program) <= TESTS_COST_MAX:
+        return True
+    ctx.error(
+        Code.TOO_BIG,
+        ctx.template.tests[0].name.place,
+        "All tests together cost too much to run.",
+        "Use fewer tests, clauses or ancestors.",
+    )
+    return False
 
 
 def _judge(ctx: Context, program: m.Program, test: s.Test, lines: tuple[Line, ...]) -> None:
@@ -241,6 +270,14 @@ def warn_untested(ctx: Context, program: m.Program) -> None:
             ctx.template.name.place,
             "The template has no tests of its own.",
             'Add one: test "name" { given fee = EUR 1.00; expect paid to licensor = EUR 0.70; }',
+        )
+        return
+    if _cost(ctx, program) * len(ctx.knobs) > TURNS_COST_MAX:
+        ctx.warn(
+            Code.UNTESTED,
+            ctx.template.name.place,
+            "There are too many rates and tests to find out which rates no test holds.",
+            "Split the template to have them turned one by one.",
         )
         return
     setups = [setup for test in ctx.template.tests if (setup := _setup(ctx, program, test))]

@@ -34,7 +34,7 @@ from licensing_vm.program.model import (
 
 _CORNER_VARIABLES_MAX: Final = 8
 _TERMS_MAX: Final = 128
-_WORK_MAX: Final = 300_000  # terms evaluated for one clause
+_WORK_MAX: Final = 8_000  # terms multiplied or evaluated for one clause
 
 # A variable: an operation that reads an input, and the input's index.
 Variable = tuple[Op, int]
@@ -171,6 +171,7 @@ class Analysis:
 
     def _product(self, a: Shape, b: Shape) -> Shape:
         terms: dict[tuple[Variable, ...], Fraction] = {}
+        self._spend(len(a.terms) * len(b.terms))
         for left, x in a.terms.items():
             for right, y in b.terms.items():
                 monomial = tuple(sorted(left + right))
@@ -222,9 +223,7 @@ class Analysis:
         """The range of the terms alone."""
         variables = sorted({v for monomial in shape.terms for v in monomial})
         linear = all(len(set(monomial)) == len(monomial) for monomial in shape.terms)
-        self._work += len(shape.terms) << min(len(variables), _CORNER_VARIABLES_MAX)
-        if self._work > _WORK_MAX:
-            raise TooComplex
+        self._spend(len(shape.terms) << min(len(variables), _CORNER_VARIABLES_MAX))
         if linear and len(variables) <= _CORNER_VARIABLES_MAX:
             values = [
                 _evaluate(shape.terms, dict(zip(variables, corner, strict=True)))
@@ -238,6 +237,11 @@ class Analysis:
                 span = _times(span, self._box(variable))
             low, high = low + span.low, high + span.high
         return Bounds(low, high)
+
+    def _spend(self, work: int) -> None:
+        self._work += work
+        if self._work > _WORK_MAX:
+            raise TooComplex
 
     def _best(self, shape: Shape) -> Bounds:
         """The narrower, at each end, of what the terms and what plain intervals tell."""

@@ -28,6 +28,8 @@ GRANTS_MAX: Final = 64
 CLAUSES_MAX: Final = 64
 INSTRUCTIONS_MAX: Final = 512  # of one clause
 TESTS_MAX: Final = 256
+TESTS_COST_MAX: Final = 1_000_000  # gas of running all of a template's own tests once
+TURNS_COST_MAX: Final = 10_000_000  # gas of looking for what no test holds, an author's tool
 CODES_MAX: Final = 300  # codes in one list of territories, media, actions
 
 LEGS_MAX: Final = 512  # L-17: exact shares are for at most 512 legs

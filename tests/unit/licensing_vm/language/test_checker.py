@@ -445,3 +445,40 @@ def test_values_too_large_for_an_account_are_refused() -> None:
     small = "g: count<item> in 0 .. 1_000 from x per month else zero;"
     body = "let a = g * EUR 20.00 per item; x owes a to y due in 1 day;"
     assert codes(build(body, trigger=CLOSE, facts=small)) == []
+
+
+def test_tests_that_cost_too_much_are_refused() -> None:
+    split = "x pays fee; split fee { " + "0.01% -> y; " * 400 + "rest -> z; }"
+    tests = "".join(
+        f'test "t{n}" {{ given p = 1%; given n = 1; expect paid to x = EUR 0.00; }} ' for n in range(256)
+    )
+    checked = build(" ".join([split] * 4), tests=tests)
+    assert codes(checked) == [Code.TOO_BIG]
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\x1b", "\x00", "\u200b", "\r", "\ud800"])
+def test_invisible_characters_are_refused(hidden: str) -> None:
+    for place in (f'test "{hidden}x" {{ }}', f"# {hidden}x\n"):
+        (found,) = build(tests=place).report.errors
+        assert found.code is Code.SYNTAX
+        assert f"U+{ord(hidden):04X}" in found.reason
+
+
+def test_the_caret_stands_right_in_a_template_on_one_line() -> None:
+    source = " ".join(
+        HEAD.format(
+            body="x pays fee to nobody;",
+            trigger="on activated",
+            params="",
+            facts="",
+            decls="",
+            tests="",
+            rounding="up",
+        ).split()
+    )
+    (found,) = check(source).report.errors
+    head, line, caret, _ = found.render([source], "x").split("\n")
+    assert head.startswith(f"x:1:{source.index('nobody') + 1}: error")
+    assert line[caret.index("^") :].startswith("nobody")
+    assert caret.count("^") == len("nobody")
+    assert len(line) < 180
