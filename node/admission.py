@@ -1,7 +1,8 @@
 """Clients' transactions on their way into batches (C-14, C-16).
 
 Verified in slices, gathered into one batch per turn of the loop when traffic is
-light, and under load until a batch is full or a few milliseconds have passed.
+light, and under load until a batch is full or a few milliseconds have passed. A
+node whose share of a block is waiting already makes no more small batches.
 Nothing here is per transaction but the check itself and one table entry.
 """
 
@@ -20,7 +21,7 @@ from licet.types import SIGNATURE_BYTES, Hash32, TimestampMs
 from licensing_vm.transition import Machine
 from node.batches import BATCH_HEAD_BYTES
 from node.core_events import AdmittedTransactions
-from node.limits import ADMISSION_LINGER_US, BATCH_TRANSACTIONS_TARGET
+from node.limits import ADMISSION_LINGER_US, ADMISSION_PATIENCE_US, BATCH_TRANSACTIONS_TARGET
 from node.submit import Finalized, Refused
 from node.verifier import Verifier
 from node.waiting import Call, Waiting
@@ -58,7 +59,8 @@ class Admission:
         self._queue: deque[tuple[Call, int, bytes]] = deque()
         self._gathering = _Gathering()
         self._full: deque[AdmittedTransactions] = deque()
-        self._flushed_us = 0
+        self._flushed_us = -ADMISSION_PATIENCE_US
+        self._crowded = False
         self.queued_bytes = 0
 
     def submit(self, call: Call, position: int, raw: bytes) -> None:
@@ -128,9 +130,15 @@ class Admission:
             )
         )
 
-    def take(self, mono_us: int) -> list[Verified[AdmittedTransactions]]:
-        """Batches to submit now: the full ones, and the one being filled when its time has come."""
-        if self._gathering.raws and (self._full or mono_us >= self._flushed_us + ADMISSION_LINGER_US):
+    def take(self, mono_us: int, *, crowded: bool) -> list[Verified[AdmittedTransactions]]:
+        """Batches to submit now: the full ones, and the one being filled when its time has come.
+
+        `crowded`: this node has its share of a block waiting already. Small batches more
+        would fill blocks with digests instead of transactions, so this one grows on.
+        """
+        self._crowded = crowded
+        due_us = self.flush_at_us()
+        if self._gathering.raws and (self._full or (due_us is not None and mono_us >= due_us)):
             self._close()
         if not self._full:
             return []
@@ -141,4 +149,6 @@ class Admission:
 
     def flush_at_us(self) -> int | None:
         """When the batch being filled must go."""
-        return self._flushed_us + ADMISSION_LINGER_US if self._gathering.raws else None
+        if not self._gathering.raws:
+            return None
+        return self._flushed_us + (ADMISSION_PATIENCE_US if self._crowded else ADMISSION_LINGER_US)

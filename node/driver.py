@@ -99,6 +99,9 @@ class Driver:
         self._payload_dirty = False
         self._wake_at_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_us = 0
+        self._outbox: list[CoreSend] = []
+        self._share = max(2, node.genesis.parameters.block_batches_max // node.chain.validators.n)
         self._scheduled = False
         self._running = False
         self._closed = False
@@ -287,6 +290,8 @@ class Driver:
             until = max(until, self._mono() + SLICE_US // 5)  # a long block starves nobody
         self._verify_slice(until)
         self._flush_admission()
+        self._send_frames()
+        self._arm()
         waiting = self._events or self._inbox.urgent or self._inbox.bulk or self._admission.busy
         if waiting or self._work or (self._to_execute and not self._committing):
             self._schedule()
@@ -309,6 +314,8 @@ class Driver:
         self.stages.lap(Stage.ORDER)
         if effects:
             self._apply(merge_turn(effects))
+            if self._to_execute or self._inbox.bulk or self._work or self._admission.busy:
+                self._send_frames()  # a slice of work follows: votes do not wait for it
 
     def _event_of(self, peer: ValidatorIndex, message: PeerMessage) -> CoreEvent | None:
         now_ms, mono_us = self._now(), self._mono()
@@ -400,15 +407,15 @@ class Driver:
 
     def _flush_admission(self) -> None:
         mono_us = self._mono()
+        me = self.node.chain.index
+        crowded = me is not None and self._core.pool.waiting_of(me) >= self._share
         effects = [
             self._core.handle(Submitted(now_ms=self._now(), mono_us=mono_us, admitted=admitted))
-            for admitted in self._admission.take(mono_us)
+            for admitted in self._admission.take(mono_us, crowded=crowded)
         ]
         self.stages.lap(Stage.ORDER)
         if effects:
             self._apply(merge_turn(effects))
-        else:
-            self._arm()
 
     # --- effects ------------------------------------------------------------------
 
@@ -416,8 +423,7 @@ class Driver:
         """One turn's effects, in the one order."""
         self._persist(effects)
         self.stages.lap(Stage.PERSIST)
-        if effects.sends:
-            self._send(effects.sends)
+        self._outbox += effects.sends
         self._to_execute.extend(effects.execute)
         if effects.dropped:
             self._waiting.dropped(effects.dropped, now_ms=self._now())
@@ -433,9 +439,6 @@ class Driver:
         for one in effects.evidence:
             log.error("a validator contradicts itself", extra={"validator": one.voter, "view": one.view})
         self._wake_at_us = effects.wake_at_us
-        self._arm()
-        if self._to_execute:
-            self._schedule()
         self.stages.lap(Stage.ORDER)
 
     def _persist(self, effects: CoreEffects) -> None:
@@ -459,8 +462,11 @@ class Driver:
             payload.drop(effects.forget_payload)
             payload.trim()
 
-    def _send(self, sends: Sequence[CoreSend]) -> None:
+    def _send_frames(self) -> None:
         """All of a turn's messages to one peer in one frame (C-16)."""
+        if not self._outbox:
+            return
+        sends, self._outbox = self._outbox, []
         frames: dict[ValidatorIndex, list[tuple[PeerMessage, int]]] = {}
         for send in sends:
             wire = outgoing.wire(send)
@@ -470,16 +476,24 @@ class Driver:
         for peer, messages in frames.items():
             for frame in outgoing.frames(messages):
                 self._transport.send(peer, frame)
+        self.stages.lap(Stage.ORDER)
 
     def _arm(self) -> None:
         """One timer for the core's wish and for the batch being filled; the newest replaces the old."""
+        times = [time for time in (self._wake_at_us, self._admission.flush_at_us()) if time is not None]
+        due_us = min(times, default=None)
         if self._timer is not None:
+            if due_us == self._timer_us:
+                return
             self._timer.cancel()
             self._timer = None
-        times = [time for time in (self._wake_at_us, self._admission.flush_at_us()) if time is not None]
-        if times and self._running:
-            delay_us = max(0, min(times) - self._mono())
-            self._timer = self._loop.call_later(delay_us / 1_000_000, self._schedule)
+        if due_us is not None and self._running:
+            self._timer_us = due_us
+            self._timer = self._loop.call_later(max(0, due_us - self._mono()) / 1_000_000, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self._schedule()
 
     # --- execution ----------------------------------------------------------------
 

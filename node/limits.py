@@ -11,7 +11,8 @@ from typing import Final
 MIB: Final = 1 << 20
 
 # --- admission and batches
-ADMISSION_LINGER_US: Final = 4_000  # under load a batch waits this long for company
+ADMISSION_LINGER_US: Final = 8_000  # under load a batch waits this long for company
+ADMISSION_PATIENCE_US: Final = 100_000  # and this long while a block's share of batches is still unordered
 BATCH_TRANSACTIONS_TARGET: Final = 512  # a batch of this many goes at once
 OWN_QUOTA_BYTES: Final = 64 * MIB  # unreferenced batches of this node's clients
 AUTHOR_QUOTA_BYTES: Final = 32 * MIB  # the same of any other author
@@ -33,6 +34,7 @@ RESULTS_WAITING_MAX: Final = 400_000  # transactions whose submitters wait
 # --- serving
 ROOTS_KEPT: Final = 64  # heights whose tree is kept for proofs; at least this many
 
+assert ADMISSION_LINGER_US < ADMISSION_PATIENCE_US
 assert BATCH_TRANSACTIONS_TARGET <= 8_192
 assert AUTHOR_QUOTA_BYTES >= 2 * BLOCK_BYTES_TARGET
 assert OFFER_AGE_US_MIN < FETCH_RETRY_US < 1_000_000

@@ -119,6 +119,11 @@ class Mempool:
         usage = self._usage.get(author)
         return 0 if usage is None else usage.bytes
 
+    def waiting_of(self, author: ValidatorIndex) -> int:
+        """How many of the author's batches no block orders yet."""
+        usage = self._usage.get(author)
+        return 0 if usage is None else usage.batches
+
     def get(self, digest: Hash32) -> Batch | None:
         """A held batch."""
         held = self._held.get(digest)
