@@ -79,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 def _read(name: str) -> str:
     try:
         raw = sys.stdin.buffer.read(SOURCE_BYTES_MAX + 1) if name == "-" else _bytes(Path(name))
-        return raw.decode("utf-8")
+        # A source that is too long is cut anywhere; the checker then says that it is too long.
+        return raw.decode("utf-8", "replace" if len(raw) > SOURCE_BYTES_MAX else "strict")
     except OSError as error:
         raise Unreadable(f"cannot be read ({error.strerror or error}).") from None
     except UnicodeDecodeError:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from licensing_vm.program.analysis import Analysis
 from licensing_vm.program.codegen import load
 from licensing_vm.program.compiler import compile_source
 from licensing_vm.program.encoding import decode, encode, program_hash
 from licensing_vm.program.errors import ClauseRefused
 from licensing_vm.program.gas import COST_MAX, cost, cost_bound
 from licensing_vm.program.interpreter import run
-from licensing_vm.program.model import Intents, Program
+from licensing_vm.program.model import Intents, Op, Program
 from licensing_vm.program.verifier import verify
 from tests.unit.licensing_vm.language.templates import Inputs, inputs, templates
 
@@ -38,6 +39,21 @@ def test_translated_clauses_equal_the_interpreter(data: st.DataObject, source: s
                 assert sum(intent.shares) == intent.amount >= 0
                 assert min(intent.shares) >= 0
                 assert intent.total == given_.totals[clause][intent.split] + intent.amount
+
+
+@_SLOW
+@given(data=st.data(), source=templates())
+def test_proved_bounds_hold(data: st.DataObject, source: str) -> None:
+    """What the checker proved of a payment before it ran is true of every run."""
+    program = compile_source(source)
+    given_ = data.draw(inputs(program))
+    for at, clause in enumerate(program.clauses):
+        analysis = Analysis.of(program, clause)
+        amounts = [intent.amount for intent in _both(program, at, given_)[0]]
+        registers = [args[1] for op, _, args in clause.code if op in (Op.PAYS, Op.OWES)]
+        for register, amount in zip(registers, amounts, strict=True):
+            low, high = analysis.bounds(register)
+            assert low <= amount <= high
 
 
 @_SLOW
