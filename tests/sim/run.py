@@ -8,7 +8,6 @@ end             in some seeds power is lost once more; then the stores are check
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -19,10 +18,10 @@ from tests.sim.checkers.progress import LIMIT_US
 from tests.sim.cluster import Cluster
 from tests.sim.draw import Drawn, draw
 from tests.sim.genesis import make_genesis
-from tests.sim.memo import memoised
+from tests.sim.memo import SignatureMemo, memoised
 from tests.sim.mutants.registry import MUTANTS, mutated
 from tests.sim.shell import Costs
-from tests.sim.trouble import PLANS, START_US
+from tests.sim.trouble import PLANS, START_US, Plan
 from tests.sim.workload import Workload
 from tests.sim.world import MS, SECOND, World
 
@@ -58,19 +57,28 @@ def run_seed(seed: int, *, mutant: str = "") -> Outcome:
     """Run a seed; with `mutant`, the honest nodes' code is changed in that way."""
     with memoised() as memo, mutated(mutant):
         drawn = MUTANTS[mutant].drawn(seed) if mutant else draw(seed)
-        run = Run(seed, drawn, memo)  # type: ignore[arg-type]
+        run = Run(seed, drawn, memo)
         run.play()
         return run.outcome(mutant)
+
+
+def run_plan(seed: int, plan: Plan, *, adversary: str = "", villain: int = -1) -> Run:
+    """Run a plan made by hand, to its end; ask the run for its history and outcome."""
+    with memoised() as memo:
+        run = Run(seed, Drawn(plan=plan.__name__, adversary=adversary, villain=villain), memo, plan=plan)
+        run.play()
+        return run
 
 
 class Run:
     """A run under way."""
 
-    def __init__(self, seed: int, drawn: Drawn, memo: Callable[..., bool]) -> None:
+    def __init__(self, seed: int, drawn: Drawn, memo: SignatureMemo, *, plan: Plan | None = None) -> None:
+        self.plan = PLANS[drawn.plan] if plan is None else plan
         self.drawn = drawn
         self.world = World(seed)
         villains = [drawn.villain] if drawn.adversary else []
-        self.cluster = Cluster(self.world, memo, byzantine=villains)  # type: ignore[arg-type]
+        self.cluster = Cluster(self.world, memo, byzantine=villains)
         self.workload = Workload(self.cluster)
         for index in villains:
             adversary = ADVERSARIES[drawn.adversary](self.cluster, self.cluster.nodes[index])
@@ -86,7 +94,7 @@ class Run:
             world.at(world.between(0, 40) * MS, partial(cluster.start, node))
         self.workload.fund(60 * MS)
         self.workload.transfers(TRANSFERS, START_US // 2, heal_us)
-        PLANS[self.drawn.plan](cluster, heal_us)
+        self.plan(cluster, heal_us)
         world.run_until(heal_us)
         cluster.heal()
         history.healed_us = world.now_us
@@ -166,4 +174,4 @@ class Run:
         return f"{name}: height {node.height}: {status.sentence(names)}"
 
 
-__all__ = ["Outcome", "Run", "run_seed"]
+__all__ = ["Outcome", "Run", "run_plan", "run_seed"]

@@ -50,7 +50,8 @@ class Client:
 class Workload:
     """Makes transactions and sees them through."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, repeat_percent: int = REPEAT_PERCENT) -> None:
+        self._repeat_percent = repeat_percent
         self._cluster = cluster
         self._world = cluster.world
         self.clients: list[Client] = []
@@ -96,7 +97,7 @@ class Workload:
             self._cluster.history.submitted[signed.hash] = signed.raw
             code = node.submit(signed.raw)
             world.trace("client", f"{signed.hash.hex()[:8]} at {node.index} {code}")
-            if world.chance(REPEAT_PERCENT):
+            if world.chance(self._repeat_percent):
                 world.after(world.between(0, 50 * MS), partial(self._repeat, signed.raw))
         world.after(RETRY_US, partial(self._submit, client, None))
 
