@@ -191,11 +191,13 @@ def nullify(core: Core, why: str) -> bool:
 
 
 def try_amplify(core: Core) -> bool:
-    """C-4: with f + 1 nullify of others, direct finality is out of reach: nullify at once."""
+    """C-4: the leader's own nullify, or f + 1 of others (direct finality is out of reach): at once."""
     state = core.views.get(core.view)
     if state is None:
         return False
     others = [voter for voter in state.tally.voters(VoteKind.NULLIFY) if voter != core.config.index]
+    if core.leader in others:
+        return nullify(core, "its leader did")
     return len(others) > core.validators.f and nullify(core, "f + 1 others did")
 
 

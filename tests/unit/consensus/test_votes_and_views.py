@@ -305,6 +305,14 @@ def test_c04_f_plus_one_nullifies_of_others_are_joined_at_once_without_raising_d
     assert solo.replica.delta_us == DELTA_FLOOR_US
 
 
+def test_c04_the_leaders_own_nullify_is_joined_at_once() -> None:
+    solo = Solo()
+    solo.receive(solo.proposal(solo.block(1)), peer=1)
+    solo.receive(solo.vote(1, NULLIFY, 1), peer=1)
+    assert solo.cast() == [(NOTARIZE, 1), (NULLIFY, 1)]
+    assert solo.replica.delta_us == DELTA_FLOOR_US
+
+
 def test_c04_resends_votes_and_certificates_above_the_finalization_every_tr() -> None:
     solo = Solo()
     solo.work()
