@@ -122,22 +122,22 @@ class Catalogue:
         for number in range(4):
             data = self.add("dataset", "dataset", f"Photo data set {number + 1}", "agency")
             data.parents = [
-                (photo, "composite", "2")
+                (photo, "composite", "15")
                 for photo in self.rng.sample(photos[15 * number : 15 * number + 15], 3)
             ]
         pool = self.add("pool", "data_pool", "Agency data pool 2025", "agency")
-        pool.parents = [(name, "composite", "5") for name in self.names("dataset")[:2]]
+        pool.parents = [(name, "composite", "30") for name in self.names("dataset")[:2]]
         pool = self.add("pool", "data_pool", "Agency data pool 2026", "agency")
-        pool.parents = [(name, "composite", "5") for name in self.names("dataset")[2:]]
+        pool.parents = [(name, "composite", "30") for name in self.names("dataset")[2:]]
         base = self.add("model", "ml_model", "Studio image model, base", "studio")
-        base.parents = [("pool-001", "trained_on", "10")]
+        base.parents = [("pool-001", "trained_on", "20")]
         tuned = self.add("model", "ml_model", "Studio image model, tuned", "studio")
-        tuned.parents = [(base.asset, "fine_tuned", "12"), ("pool-002", "trained_on", "6")]
+        tuned.parents = [(base.asset, "fine_tuned", "25"), ("pool-002", "trained_on", "15")]
         small = self.add("model", "ml_model", "Studio image model, small", "studio")
-        small.parents = [(tuned.asset, "distilled", "15")]
+        small.parents = [(tuned.asset, "distilled", "30")]
         for number, style in enumerate(self.names("style")[:4]):
             lora = self.add("lora", "lora", f"Adapter {number + 1}", "studio")
-            lora.parents = [("model-002", "fine_tuned", "10"), (style, "style_of", "15")]
+            lora.parents = [("model-002", "fine_tuned", "20"), (style, "style_of", "15")]
 
     def images(self) -> None:
         """What the studio generates, some of it from what it generated before."""
@@ -145,7 +145,7 @@ class Catalogue:
         for number in range(60):
             image = self.add("image", "generated_image", self.title(), "studio")
             source = self.rng.choice([*loras, "model-002", "model-003"])
-            image.parents = [(source, "derived", "8")]
+            image.parents = [(source, "derived", "15")]
             image.parents.append((self.rng.choice(styles), "style_of", self.rng.choice(["10", "12.5", "15"])))
             if number % 3 == 0:
                 image.parents.append((self.rng.choice(prompts), "input_to", "2.5"))

@@ -159,29 +159,32 @@ class Client(CommandMethods, QueryMethods):
     async def submit(self, *commands: Command, how: Submission | None = None) -> Committed:
         """One transaction of one or several commands, all or nothing, until it is final."""
         how = how or Submission()
+        send = self._validate if how.validate_only else self.send
         transaction = await self.prepare(*commands, how=how)
-        if how.validate_only:
-            outcome = await self._connection.validate(transaction)
-            if isinstance(outcome, Committed):
-                return replace(outcome, preview=True)
-            return Committed(
-                transaction_hash=transaction.hash,
-                id=transaction.id,
-                sender=transaction.sender,
-                height=0,
-                index=0,
-                timestamp_ms=self._connection.clock.now_ms(),
-                preview=True,
-            )
         try:
-            return await self.send(transaction)
+            return await send(transaction)
         except (RefusedAtAdmission, RefusedInBlock) as refusal:
             if refusal.code not in _TIMED_OUT or how.valid_for_ms is not None:
                 raise
         # The node's clock moved (an operator advanced it, or this machine slept). The id stays, so that
         # whatever became of the first attempt, at most one of the two executes.
         await self._connection.status()
-        return await self.send(await self.prepare(*commands, how=replace(how, id=transaction.id)))
+        return await send(await self.prepare(*commands, how=replace(how, id=transaction.id)))
+
+    async def _validate(self, transaction: SignedTransaction) -> Committed:
+        """What a transaction would do now, marked as a preview."""
+        outcome = await self._connection.validate(transaction)
+        if isinstance(outcome, Committed):
+            return replace(outcome, preview=True)
+        return Committed(
+            transaction_hash=transaction.hash,
+            id=transaction.id,
+            sender=transaction.sender,
+            height=0,
+            index=0,
+            timestamp_ms=self._connection.clock.now_ms(),
+            preview=True,
+        )
 
     async def submit_admitted(
         self, *commands: Command, how: Submission | None = None

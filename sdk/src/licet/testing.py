@@ -59,8 +59,8 @@ def _root(node_root: str | os.PathLike[str] | None) -> Path:
     return root
 
 
-def _end(process: subprocess.Popen[str], folder: Path) -> None:
-    """End the child and what it left. Runs once, whoever comes first."""
+def _end(process: subprocess.Popen[str], folder: Path | None) -> None:
+    """End the child, and remove its folder where it is ours. Runs once, whoever comes first."""
     if process.stdin is not None and not process.stdin.closed:
         with contextlib.suppress(OSError):
             process.stdin.close()  # a devnet ends with its input
@@ -75,7 +75,8 @@ def _end(process: subprocess.Popen[str], folder: Path) -> None:
             process.wait()
     if process.stdout is not None:
         process.stdout.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Network:
@@ -88,16 +89,20 @@ class Network:
         nodes: int = 4,
         manual_clock: bool = True,
         world: str | None = None,
+        folder: str | os.PathLike[str] | None = None,
         python: str = sys.executable,
     ) -> None:
+        """`folder` keeps the network's data after its end; else they stand in a temporary folder."""
         root = _root(node_root)
-        folder = Path(tempfile.mkdtemp(prefix="licet-"))
-        ready = folder / "ready.json"
+        place = Path(tempfile.mkdtemp(prefix="licet-")) if folder is None else Path(folder).resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        ready = place / "ready.json"
+        ready.unlink(missing_ok=True)
         command = [python, "-m", "node", "devnet", "--port", "0", "--nodes", str(nodes), "--quiet"]
-        command += ["--data", str(folder / "net"), "--ready-file", str(ready)]
+        command += ["--data", str(place / "network"), "--ready-file", str(ready)]
         command += ["--clock", "manual" if manual_clock else "real"]
         command += ["--with", world] if world else []
-        self._log = folder / "devnet.log"
+        self._log = place / "devnet.log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
@@ -105,7 +110,7 @@ class Network:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name="licet-devnet", daemon=True)
         self._reader.start()
-        self._finish = weakref.finalize(self, _end, self._process, folder)
+        self._finish = weakref.finalize(self, _end, self._process, place if folder is None else None)
         self._typing = threading.Lock()
         try:
             self.facts: dict[str, Any] = self._await_ready(ready)
