@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -234,31 +235,38 @@ class App:
 
     async def run(self, stopping: asyncio.Event) -> int:
         """Serve until told to stop, or until the node fails. Returns the exit code."""
-        api = ApiServer(self.config.api_listen, message_bytes_max=self.config.api_message_bytes_max)
-        admin = AdminServer(self.config.admin_socket)
+        doors: list[Callable[[], Awaitable[None]]] = []  # how to close what is open, the last first
+        try:
+            await self._open_doors(doors)
+            return await self._until(stopping)
+        finally:
+            for close in reversed(doors):
+                await close()
+            self.node.close()
+            self._folder.close()
+
+    async def _open_doors(self, doors: list[Callable[[], Awaitable[None]]]) -> None:
+        """Bind, then start ordering, then serve. Closing goes the other way: clients, then the rest."""
+        config = self.config
+        admin = AdminServer(config.admin_socket)
+        api = ApiServer(config.api_listen, message_bytes_max=config.api_message_bytes_max)
         service, admin_service, quotas = self._services()
-        metrics = None
-        if self.config.metrics_listen is not None:
+        if config.metrics_listen is not None:
             from node.metrics import MetricsServer, NodeCollector
 
             metrics = MetricsServer(NodeCollector(self.driver, self.peers, quotas))
-            await metrics.start(self.config.metrics_listen)
+            await metrics.start(config.metrics_listen)
             self.metrics_port = metrics.port
-        try:
-            await self.driver.start()
-            await admin.start(admin_service)
-            await api.start(service)
-            self.api_port = api.port
-            self._say_ready(api.port)
-            self.serving.set()
-            return await self._until(stopping)
-        finally:
-            await api.stop()
-            if metrics is not None:
-                await metrics.close()
-            await self.driver.stop()
-            await admin.stop()
-            self._folder.close()
+            doors.append(metrics.close)
+        doors.append(admin.stop)
+        doors.append(self.driver.stop)
+        await self.driver.start()
+        await admin.start(admin_service)
+        doors.append(api.stop)
+        await api.start(service)
+        self.api_port = api.port
+        self._say_ready(api.port)
+        self.serving.set()
 
     def _say_ready(self, port: int) -> None:
         recovered = self.driver.status()
