@@ -8,12 +8,14 @@ canonical encoding (a test holds it to that); it is a cache, never a second form
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final, final
 
 from licet.records import encode, signed_varint, varint
 
 _TEXT_MARK: Final = "\x00\x01mould:{}\x01\x00"  # cannot occur in a valid name
+_ARGUMENTS_MAX: Final = 64
 _INT_MARK: Final = (1 << 120) + 0x5EED  # cannot occur as an amount, a time or a height
 
 
@@ -36,14 +38,18 @@ def text_bytes(value: str) -> bytes:
     return varint(len(raw)) + raw
 
 
-number_bytes: Final[Callable[[int], bytes]] = signed_varint
+# Amounts under one offer, heights and times repeat by the thousand.
+number_bytes: Final = lru_cache(maxsize=1 << 16)(signed_varint)
 
 
 @final
 class Mould:
-    """The encoding of a pattern, cut at its holes. `holes` is how many positions it has."""
+    """The encoding of a pattern, cut at its holes. `holes` is how many positions it has.
 
-    __slots__ = ("_order", "_pieces")
+    `fill(*values)` is the record with its holes filled by encoded fields (`text_bytes`, `number_bytes`).
+    """
+
+    __slots__ = ("fill",)
 
     def __init__(self, pattern: Any, holes: int, *, tagged: bool) -> None:
         data = encode(pattern)
@@ -51,26 +57,42 @@ class Mould:
             data = data[1:]
         marks: list[tuple[int, int, int]] = []  # start, end, position
         for position in range(holes):
-            for mark in (text_bytes(Hole.text(position)), number_bytes(Hole.number(position))):
+            for mark in (text_bytes(Hole.text(position)), signed_varint(Hole.number(position))):
                 at = data.find(mark)
                 while at >= 0:
                     marks.append((at, at + len(mark), position))
                     at = data.find(mark, at + len(mark))
         marks.sort()
-        self._order = tuple(position for _, _, position in marks)
         pieces: list[bytes] = []
         start = 0
         for begin, end, _ in marks:
             pieces.append(data[start:begin])
             start = end
         pieces.append(data[start:])
-        self._pieces = tuple(pieces)
+        self.fill = _filler(pieces, [position for _, _, position in marks], holes)
 
-    def fill(self, *values: bytes) -> bytes:
-        """The record with its holes filled by encoded fields (`text_bytes`, `number_bytes`)."""
-        pieces = self._pieces
-        out = [pieces[0]]
-        for position, piece in zip(self._order, pieces[1:], strict=True):
-            out.append(values[position])
-            out.append(piece)
-        return b"".join(out)
+
+def _filler(pieces: Sequence[bytes], order: Sequence[int], holes: int) -> Callable[..., bytes]:
+    """Joining as one expression: a loop over pieces costs twice as much. A pattern with more holes than
+    a function may sensibly have arguments is filled by the loop."""
+    if holes > _ARGUMENTS_MAX:
+
+        def fill(*values: bytes) -> bytes:
+            assert len(values) == holes
+            out = [pieces[0]]
+            for position, piece in zip(order, pieces[1:], strict=True):
+                out += (values[position], piece)
+            return b"".join(out)
+
+        return fill
+    namespace: dict[str, Any] = {f"p{at}": piece for at, piece in enumerate(pieces)}
+    namespace["join"] = b"".join
+    parts = ["p0"]
+    for at, position in enumerate(order, 1):
+        parts.append(f"v{position}")
+        if pieces[at]:
+            parts.append(f"p{at}")
+    arguments = ", ".join(f"v{position}" for position in range(holes))
+    exec(f"def fill({arguments}): return join(({', '.join(parts)},))", namespace)
+    made: Callable[..., bytes] = namespace["fill"]
+    return made

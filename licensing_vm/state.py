@@ -11,7 +11,7 @@ Never evicts a key of the block under way; never touches the reader but for keys
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar, final
 
 from licet.entities import Balance, SplitTotal
@@ -79,6 +79,18 @@ class State:
         if key not in self._dirty:
             self._dirty[key] = old
         self._live[key] = value
+
+    def add(self, keys: Sequence[bytes], changes: Sequence[int]) -> None:
+        """Change several balances, in order; a key may stand twice."""
+        live, dirty, undo = self._live, self._dirty, self._undo
+        for key, change in zip(keys, changes, strict=True):
+            old = live.get(key)
+            if type(old) is not int:
+                old = self._integer(key, Balance)
+            undo.append((key, old))
+            if key not in dirty:
+                dirty[key] = old
+            live[key] = old + change
 
     def put_new(self, key: bytes, value: object) -> None:
         """Write at a key that was just found absent."""

@@ -181,7 +181,7 @@ def activate(
         context,
         bound,
         bound.terms.clauses.get(_ACTIVATED, ()),
-        Case(agreement, roles, (), ""),
+        Case(agreement, roles, (), "", id_bytes, buyer_bytes),
         bound.no_facts,
         bound.no_befores,
     )

@@ -10,7 +10,6 @@ terms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from licet.entities import (
@@ -39,8 +38,6 @@ from licensing_vm.program.model import NONE, Clause, Intent
 OPEN_MAX: Final = 4_096  # unpaid obligations of one agreement
 NO_COURSE: Final = Course(next_number=1, open=(), periods=(), facts=(), rates=())
 
-_number = lru_cache(maxsize=1 << 16)(number_bytes)
-
 
 class Case(NamedTuple):
     """For whom and why clauses run."""
@@ -49,6 +46,15 @@ class Case(NamedTuple):
     roles: tuple[str, ...]  # all of them
     facts: tuple[NamedValue, ...]  # those the trigger brought, for the entry's cause
     period: str  # "month 2026-01-01", empty where the trigger is no close
+    agreement_text: bytes  # the agreement and the open role's party, encoded
+    open_text: bytes
+
+
+def case_of(
+    bound: Bound, agreement: str, roles: tuple[str, ...], facts: tuple[NamedValue, ...] = (), period: str = ""
+) -> Case:
+    open_text = text_bytes(roles[bound.open_role]) if bound.open_role != NONE else b""
+    return Case(agreement, roles, facts, period, text_bytes(agreement), open_text)
 
 
 def run_clauses(
@@ -126,34 +132,33 @@ def _pay(
     if held < amount and not context.unfunded:
         raise short_of(debtor, code, amount, held, clause=clause.name)
     state.put(key, held - amount)
-    parties = context.parties
-    parties[debtor] = None
-    for (payee, payee_key), change in zip(mould.payees, changes, strict=True):
-        if payee:
-            party, key = payee, payee_key
-        else:
-            party = case.roles[bound.open_role]
-            key = balance_key(party, CASH, issuer, code)
-        state.put(key, state.balance(key) + change)
-        parties[party] = None
-    context.entries.append(mould.fill(case, bound, amount, changes))
+    keys: Sequence[bytes] = mould.keys
+    context.parties[debtor] = None
+    context.parties.update(mould.parties)
+    if mould.open:
+        buyer = case.roles[bound.open_role]
+        context.parties[buyer] = None
+        own = balance_key(buyer, CASH, issuer, code)
+        keys = [key or own for key in keys]
+    state.add(keys, changes)
+    context.entries.append(
+        mould.mould.fill(
+            case.agreement_text,
+            case.open_text,
+            *[text_bytes(fact.value) for fact in case.facts],
+            number_bytes(-amount),
+            *map(number_bytes, changes),
+        )
+    )
 
 
 class _CashMould(NamedTuple):
     """The journal entry of a payment, but for the agreement, the open role, the facts and the amounts."""
 
     mould: Mould
-    payees: tuple[tuple[str, bytes], ...]  # party and cash account; no party: the open role
-
-    def fill(self, case: Case, bound: Bound, amount: int, changes: Sequence[int]) -> bytes:
-        role = bound.open_role
-        return self.mould.fill(
-            text_bytes(case.agreement),
-            text_bytes(case.roles[role]) if role != NONE else b"",
-            *[text_bytes(fact.value) for fact in case.facts],
-            _number(-amount),
-            *map(_number, changes),
-        )
+    keys: tuple[bytes, ...]  # the payees' cash accounts; empty for the open role
+    parties: dict[str, None]  # the payees that are known
+    open: bool  # whether the open role is a payee
 
 
 def _cash_mould(
@@ -191,8 +196,12 @@ def _make_mould(
             *(posting(leg.party, leg.asset, hole) for hole, leg in legs),
         ),
     )
-    payees = tuple((leg.party, balance_key(leg.party, CASH, issuer, code)) for leg in plan.legs)
-    return _CashMould(Mould(entry, first + 1 + len(plan.legs), tagged=False), payees)
+    return _CashMould(
+        Mould(entry, first + 1 + len(plan.legs), tagged=False),
+        tuple(balance_key(leg.party, CASH, issuer, code) if leg.party else b"" for leg in plan.legs),
+        dict.fromkeys(leg.party for leg in plan.legs if leg.party),
+        any(not leg.party for leg in plan.legs),
+    )
 
 
 def course_of(context: Context, agreement: str) -> Course:

@@ -32,7 +32,7 @@ from licet.transactions import ClosePeriod
 
 from licensing_vm.calendar import Interval, add_span, date_of
 from licensing_vm.domain.agreements import bound_agreement
-from licensing_vm.domain.booking import Case, course_of, run_clauses
+from licensing_vm.domain.booking import case_of, course_of, run_clauses
 from licensing_vm.domain.bound import Bound
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
@@ -183,7 +183,8 @@ def _run(
             known is not None and known.span_start_ms == span_start(terms, rate.over, interval.start_ms)[1]
         )
         befores.append(known.total if known is not None and same_span and rate.over != at else 0)
-    case = Case(
+    case = case_of(
+        bound,
         agreement.agreement,
         tuple(role.value for role in agreement.roles),
         tuple(

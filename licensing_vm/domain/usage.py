@@ -28,7 +28,7 @@ from licet.transactions import ReportUsage
 from licensing_vm.calendar import Interval
 from licensing_vm.calendar import period_containing as _period_containing
 from licensing_vm.domain.agreements import bound_agreement
-from licensing_vm.domain.booking import Case, run_clauses
+from licensing_vm.domain.booking import case_of, run_clauses
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
 from licensing_vm.errors import Refused
@@ -222,4 +222,4 @@ def _on_used(
     befores = tuple(before.get(rate.over, 0) if rate.fact == at else 0 for rate in program.rates)
     roles = tuple(role.value for role in agreement.roles)
     cause = (NamedValue(name=program.facts[at].name, value=str(total)),)
-    run_clauses(context, bound, clauses, Case(agreement.agreement, roles, cause, ""), facts, befores)
+    run_clauses(context, bound, clauses, case_of(bound, agreement.agreement, roles, cause), facts, befores)
