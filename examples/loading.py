@@ -65,7 +65,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 def exact(percent: str, whole: int) -> int:
     """A percentage of `whole` in integers; refuses what is not exact."""
     units, _, fraction = percent.partition(".")
-    share, rest = divmod(int(units + fraction) * whole, 100 * 10 ** len(fraction))
+    parts: int = 10 ** len(fraction)
+    share, rest = divmod(int(units + fraction) * whole, 100 * parts)
     if rest:
         raise ValueError(f"{percent} % is no whole number of parts of {whole}")
     return share

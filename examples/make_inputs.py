@@ -15,6 +15,7 @@ import csv
 import io
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -191,7 +192,7 @@ def make_usage() -> list[tuple[str, str, str]]:
     return rows
 
 
-def _csv(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:
+def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -224,7 +225,7 @@ def make_files() -> dict[str, bytes]:
             ("asset", "holder", "right", "territory", "share_percent"),
             [(work.asset, holder, "any", "WORLD", share) for work in works for holder, share in work.claims],
         ),
-        "usage/impressions-2026-01.csv": _csv(("agreement", "at", "quantity"), list(make_usage())),
+        "usage/impressions-2026-01.csv": _csv(("agreement", "at", "quantity"), make_usage()),
     }
 
 

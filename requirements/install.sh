@@ -73,6 +73,10 @@ echo "setup: installing $lock into $venv"
 if [ "$venv" = .venv ]; then
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   printf '%s\n' "$(pwd -P)/sdk/src" >"$site/licet-dev.pth"
+  # The wheel's console script, for the tree: sdk/pyproject.toml names the same function.
+  printf '#!%s\nimport sys\n\nfrom licet.cli import main\n\nsys.exit(main())\n' \
+    "$(pwd -P)/$venv/bin/python" >"$venv/bin/licet"
+  chmod +x "$venv/bin/licet"
 fi
 key_of "$lock" >"$(stamp_of "$lock")"
 # dev.txt holds every pin of runtime.txt (tests/repo/test_locks.py), so it settles that stamp too.

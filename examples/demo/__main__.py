@@ -65,10 +65,8 @@ async def _play(network: Network, screen: Screen, folder: Path) -> None:
     proof, genesis = _short(folder / "certificate.licet"), _short(folder / "genesis.json")
     screen.say(f"\nEverything held, in {summary['wall_s']} s. Summary: {_short(folder / 'summary.json')}")
     screen.say("Next:")
-    screen.say(f"    .venv/bin/python -m licet.cli verify {proof} --genesis {genesis}")
-    screen.say(
-        "    .venv/bin/python -m node devnet --with stock     # a network of your own, already stocked"
-    )
+    screen.say(f"    .venv/bin/licet verify {proof} --genesis {genesis}")
+    screen.say("    .venv/bin/python -m node devnet --with stock     # a stocked network of your own")
     screen.say("    .venv/bin/python -m licensing_vm explain examples/terms/ads.per_use.terms")
 
 

@@ -333,7 +333,7 @@ async def settle(story: Story, clients: dict[str, Client]) -> dict[str, object]:
         say(f"    books balance                  {lines:>7} statement lines of every party; cash = deposits")
         say(f"    four equal roots                       at height {height}: {roots['n1'][:16]}…")
         say(
-            f"    finality certificates          {chain.certificates:>7} verified over {chain.headers} headers,"
+            f"    finality certificates          {chain.certificates:>7} verified, {chain.headers} headers;"
             f" at least {chain.signers_min} distinct signers each"
         )
     seconds = time.monotonic() - story.screen.began
