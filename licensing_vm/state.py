@@ -117,21 +117,23 @@ class State:
             self.changes += 1
 
     def writes(self) -> dict[bytes, bytes | None]:
-        """Every key that the block changed, with its canonical bytes."""
+        """Every key that the block changed, with its canonical bytes; none whose bytes are as before,
+        whether or not its old value happened to be held decoded."""
         out: dict[bytes, bytes | None] = {}
         live = self._live
         for key, old in self._dirty.items():
             value = live.get(key, _UNREAD)
-            if value is old or value is _UNREAD:  # written and rolled back
+            if value is old or value is _UNREAD or value == old:  # written and rolled back, or back
                 continue
             kind = type(value)
             if kind is int:
-                if value != old:
-                    out[key] = _integer_bytes(key, value)
+                encoded: bytes | None = _integer_bytes(key, value)
             elif kind is bytes:
-                out[key] = value
+                encoded = value
             else:
-                out[key] = None if value is None else encode(value)
+                encoded = None if value is None else encode(value)
+            if type(old) is not bytes or encoded != old:
+                out[key] = encoded
         return out
 
     def commit(self) -> None:

@@ -94,7 +94,6 @@ class BlockResult:
     writes: Mapping[bytes, bytes | None]
     executed: Sequence[Executed]
     rows: int  # usage rows accepted
-    cost: int
 
     @property
     def leaves(self) -> Iterator[bytes]:
@@ -116,12 +115,15 @@ class Machine:
         genesis: Genesis,
         *,
         chain_id: ChainId | None = None,
+        height: int = 0,
         cache_entries: int = CACHE_ENTRIES,
     ) -> None:
+        """`height` is that of the last committed block; dry runs report the next."""
         self._chain_id = genesis.chain_id() if chain_id is None else chain_id
         self._window = genesis.parameters.window_ms
         self._state = State(reader.get, cache_entries)
         self._context = Context(self._state, open_registration=genesis.parameters.open_registration)
+        self._context.height = height
         self._recent = RecentIds(self._window)
         self._pending = False
 
@@ -138,7 +140,6 @@ class Machine:
             writes=self._state.writes(),
             executed=executed,
             rows=self._context.rows,
-            cost=sum(declared_cost(tx.body) for tx in block.transactions),
         )
 
     def commit(self) -> None:

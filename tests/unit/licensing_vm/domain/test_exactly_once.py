@@ -199,3 +199,13 @@ def test_closed_registration_needs_a_registrar() -> None:
     assert ledger.refused("new", register) == "NOT_SIGNED"
     assert ledger.refused("new", register, signers=["bank"]) == "NOT_SIGNED"
     ledger.run("new", register, signers=["clerk"])
+
+
+def test_a_discarded_later_block_forgets_nothing(ledger: Ledger) -> None:
+    """What is known during a block depends on its time alone."""
+    tx = ledger.tx("payer", Transfer(to="payee", amount=CENT), valid_for_ms=301_000)
+    ledger.block(tx)
+    late = BlockInput(height=ledger.height + 1, timestamp_ms=ledger.now + 400_000, transactions=[tx])
+    assert ledger.machine.execute(late).executed[0].code == "TX_EXPIRED"
+    ledger.machine.discard()
+    assert outcome(ledger, tx) == [REPEATED]
