@@ -124,7 +124,7 @@ async def _run(
         if not arguments.quiet:
             print(banner(supervisor, ready_file=arguments.ready_file, stays=arguments.keep), flush=True)
         if arguments.world is not None:
-            await _load_world(arguments.world, supervisor)
+            await _load_world(arguments.world, supervisor, quiet=arguments.quiet)
             if arguments.ready_file is not None:
                 supervisor.write_ready_file(arguments.ready_file)
         console = Console(supervisor, stopping)
@@ -137,12 +137,19 @@ async def _run(
     return 0
 
 
-async def _load_world(world: str, supervisor: Supervisor) -> None:
+async def _load_world(world: str, supervisor: Supervisor, *, quiet: bool) -> None:
     """Load a world of `examples` through the SDK, in a process of its own."""
     facts = supervisor.network.folder / "world.json"
     supervisor.write_ready_file(facts)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "examples.worlds", world, "--ready-file", str(facts), cwd=ROOT
+        sys.executable,
+        "-m",
+        "examples.worlds",
+        world,
+        "--ready-file",
+        str(facts),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.DEVNULL if quiet else None,
     )
     code = await process.wait()
     if code != 0:
