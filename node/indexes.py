@@ -64,13 +64,13 @@ def block_records(
     for done in executed:
         if not done.receipt:
             continue  # an exact repeat leaves nothing
-        place = position_key(height, done.place.index)
+        place = position_key(height, done.place.position)
         places[done.hash] = place
         add(Record(Kind.EVENT, place, _LOG_INDEX.pack(log_index) + done.receipt))
         log_index += 1
         for party in done.parties:
             add(Record(Kind.INDEX, _PARTY + party.encode() + b"\0" + place, b""))
-        for row in done.index:
+        for row in done.index_rows:
             add(Record(Kind.INDEX, _ROW + row, b""))
     return records, places
 

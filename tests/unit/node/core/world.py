@@ -46,7 +46,7 @@ from node.core_events import AdmittedTransactions
 from node.storage.state_tree import StateTree
 from node.verifier import Verifier
 
-START_MS = TimestampMs(1_800_000_000_000)
+START_MS = TimestampMs(1_760_000_000_000)
 DEPTH = 2
 
 

@@ -117,15 +117,14 @@ def anchored_leaves(member: Member) -> int:
 
 
 async def settle(running: list[Member]) -> None:
-    """Until everyone executed the same height, its roots are anchored and nobody has anything to order."""
-    for _ in range(400):
-        status = [member.driver.status() for member in running]
-        heights = {one.executed_height for one in status}
-        idle = all(one.unordered_bytes == 0 and one.executed_height == one.committed_height for one in status)
-        anchored = all(anchored_leaves(member) == member.driver.node.log.size for member in running)
-        if len(heights) == 1 and idle and anchored:
+    """Until everyone executed the same height and a final header carries its last change."""
+    for _ in range(20):
+        target = max(member.driver.status().committed_height for member in running)
+        for member in running:
+            assert await member.driver.wait_for_height(target, timeout_s=10)
+        if all(anchored_leaves(member) == member.driver.node.log.size for member in running):
             return
-        await asyncio.sleep(0.01)
+        await running[0].driver.wait_for_height(Height(target + 1), timeout_s=1)
     raise AssertionError([member.driver.status().sentence for member in running])
 
 
