@@ -366,10 +366,9 @@ class SimNode:
             payload.append(PayloadKind.BATCH, batch.digest, batch.raw)
         for block in effects.append_blocks:
             payload.append(PayloadKind.BLOCK, block.id, block.encode())
-        if effects.append_batches or effects.append_blocks:
-            yield "payload appended", 0
+        if effects.append_batches or effects.append_blocks or effects.sync_payload:
+            yield "payload appended", self.world.between(*self.costs.sync_us) if effects.sync_payload else 0
         if effects.sync_payload:
-            yield "before the payload's sync", self.world.between(*self.costs.sync_us)
             payload.sync()
             yield "payload synced", 0
         if effects.votes_file is not None or effects.append_votes:
