@@ -221,7 +221,7 @@ class Driver:
 
     def status(self) -> NodeStatus:
         return describe(
-            self.node, now_ms=self._now(), mono_us=self._mono(), connected=self._connected, clock=self.clock
+            self.node, now_ms=self._ledger_now(), mono_us=self._mono(), connected=self._connected, clock=self.clock
         )
 
     async def wait_for_height(self, height: Height, *, timeout_s: float = 30.0) -> bool:
@@ -258,6 +258,10 @@ class Driver:
 
     def _now(self) -> TimestampMs:
         return self.clock.now_ms()
+
+    def _ledger_now(self) -> TimestampMs:
+        """The time clients go by: a clock that was set back does not set the blocks back (C-2)."""
+        return max(self._now(), self._core.final_ms)
 
     def _mono(self) -> int:
         return self.clock.mono_us()
@@ -349,7 +353,7 @@ class Driver:
     def _verify_slice(self, until: int) -> None:
         """Batches of peers and transactions of clients in turn, until that time."""
         effects: list[CoreEffects] = []
-        now_ms = self._now()
+        now_ms = self._ledger_now()
         while self._mono() < until:
             if self._work is not None or self._inbox.bulk:
                 event = self._batch_step(min(until, self._mono() + SLICE_US // 4))

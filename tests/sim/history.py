@@ -92,6 +92,7 @@ class History:
     submitted: dict[Hash32, bytes] = field(default_factory=dict)  # transaction hash → bytes as sent
     healed_us: int = 0
     progress_us: int | None = None  # from healing to the first final block, on every honest node
+    view_wasted_us: int = 0  # 2Δ at healing, of the most patient honest node
     ended_us: int = 0
     stores: dict[int, Storage] = field(default_factory=dict)  # of honest nodes, at the end
     notes: list[str] = field(default_factory=list)

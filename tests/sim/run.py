@@ -98,6 +98,7 @@ class Run:
         world.run_until(heal_us)
         cluster.heal()
         history.healed_us = world.now_us
+        history.view_wasted_us = 2 * MS * max(node.delta_ms() for node in cluster.honest)
         self._progress()
         world.run_until(world.now_us + SETTLE_US, lambda: self.settled)
         history.unsettled = self.workload.open
@@ -125,7 +126,8 @@ class Run:
         highest = max(node.height for node in self.cluster.honest)
         for node in self.cluster.honest:
             self.workload.transfer(world.now_us + world.between(0, 20) * MS, node.index)
-        if world.run_until(world.now_us + 2 * LIMIT_US, lambda: self._lowest() > highest):
+        patience_us = 2 * (LIMIT_US + history.view_wasted_us)
+        if world.run_until(world.now_us + patience_us, lambda: self._lowest() > highest):
             history.progress_us = world.now_us - history.healed_us
 
     def _lowest(self) -> int:

@@ -133,6 +133,10 @@ class SimNode:
         """The highest durable height."""
         return self.storage.height or 0
 
+    def delta_ms(self) -> int:
+        """Δ as the running process has it (C-8)."""
+        return self.parts.core.ordering.status(self.clock.mono_us()).delta_ms
+
     # --- life
 
     def start(self) -> None:

@@ -113,6 +113,8 @@ def rolling_restarts(cluster: Cluster, heal_us: int) -> None:
     world = cluster.world
     at = START_US
     for node in world.random.sample(cluster.nodes, 4) * 2:
+        if at >= heal_us:
+            break
         world.at(at, partial(node.crash, power=False, why="restart"))
         at += world.between(20, 250) * MS
         world.at(min(at, heal_us), partial(cluster.start, node))
