@@ -221,7 +221,11 @@ class Driver:
 
     def status(self) -> NodeStatus:
         return describe(
-            self.node, now_ms=self._ledger_now(), mono_us=self._mono(), connected=self._connected, clock=self.clock
+            self.node,
+            now_ms=self._ledger_now(),
+            mono_us=self._mono(),
+            connected=self._connected,
+            clock=self.clock,
         )
 
     async def wait_for_height(self, height: Height, *, timeout_s: float = 30.0) -> bool:
