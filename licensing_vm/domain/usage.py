@@ -23,6 +23,7 @@ from licet.entities import (
     report_key,
     usage_key,
 )
+from licet.records import encode
 from licet.transactions import ReportUsage
 
 from licensing_vm.calendar import Interval
@@ -56,18 +57,21 @@ def report_usage(context: Context, command: ReportUsage) -> None:
     for name, count, total in zip(agreements, rows, totals, strict=True):
         _accept(context, command, name, count, total, last)
         context.index.append(f"report/agreement/{name}/{reporter}/{command.report}".encode())
+    # Written as bytes: nothing reads a report back, and it would only fill the cache.
     state.put_new(
         key,
-        UsageReport(
-            reporter=reporter,
-            report=command.report,
-            fact=command.fact,
-            period_start_ms=command.period_start_ms,
-            agreements=agreements,
-            totals=tuple(totals),
-            rows=len(command.quantity),
-            transaction_hash=context.transaction_hash,
-            height=context.height,
+        encode(
+            UsageReport(
+                reporter=reporter,
+                report=command.report,
+                fact=command.fact,
+                period_start_ms=command.period_start_ms,
+                agreements=agreements,
+                totals=tuple(totals),
+                rows=len(command.quantity),
+                transaction_hash=context.transaction_hash,
+                height=context.height,
+            )
         ),
     )
     context.rows += len(command.quantity)

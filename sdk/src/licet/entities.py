@@ -326,8 +326,8 @@ class Course:
 @record(25)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obligation:
-    """What a debtor owes one creditor under a clause. `state` is due, part_paid or paid;
-    overdue follows from the time (`obligation_state`)."""
+    """What a debtor owes one creditor under a clause; its state follows from it and the time
+    (`obligation_state`)."""
 
     agreement: str
     number: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from licet.entities import NamedValue
+from licet.entities import CASH, ISSUED, PAYABLE, RECEIVABLE, NamedValue
 from licet.errors import Fault
 from licet.records import decode, encode, record
 
@@ -161,11 +161,21 @@ def statement_lines(receipt: Receipt, party: str) -> tuple[StatementLine, ...]:
     return tuple(lines)
 
 
+# Which accounts stand against an account in one entry.
+_AGAINST: Final = {
+    CASH: (CASH, ISSUED),
+    ISSUED: (CASH,),
+    RECEIVABLE: (PAYABLE,),
+    PAYABLE: (RECEIVABLE,),
+}
+
+
 def _other_side(entry: JournalEntry, posting: Posting) -> str:
-    """The only party that moved the other way in this entry, or nothing."""
+    """The only other party that moved the other way in the accounts against this one, or nothing."""
+    against = _AGAINST[posting.account]
     others = {
         other.party
         for other in entry.postings
-        if other.change * posting.change < 0 and other.party != posting.party
+        if other.account in against and other.change * posting.change < 0 and other.party != posting.party
     }
     return others.pop() if len(others) == 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from licet.entities import Asset, AssetVersion, Claim, PayoutShare, Rights
+from licet.entities import Agreement, Asset, AssetVersion, Claim, PayoutShare, Rights, SplitTotal
 from licet.transactions import (
     AcceptOffer,
     AddAssetVersion,
@@ -225,6 +225,33 @@ def test_l15_a_non_exclusive_gives_way_to_anothers_exclusive_and_bars_a_new_one(
     ledger.run("studio", exclusive(ledger, "e2", "buyer", "US", terms), signers=["buyer"])
     ledger.now += 731 * DAY_MS
     ledger.run("studio", exclusive(ledger, "e3", "buyer", "DE", terms), signers=["buyer"])
+
+
+def test_l15_sole_excludes_everybody_but_the_licensor(ledger: Ledger) -> None:
+    flat(ledger)
+    terms = publish(ledger, EXCLUSIVE, replaced={"exclusive yes": "exclusive sole"})
+    ledger.run("studio", exclusive(ledger, "e1", "buyer", "EU", terms), signers=["buyer"])
+    [reservation] = ledger.read(b"rights/picture", Rights).exclusive
+    assert (reservation.sole, reservation.licensee) == (True, "buyer")
+    assert ledger.refused("rival", AcceptOffer(agreement="a1", offer="flat")) == "EXCLUSIVE_OVERLAP"
+
+
+def test_a_negotiated_agreement_has_a_t_of_its_own(ledger: Ledger) -> None:
+    terms = publish(ledger, "stock.image_flat")
+    roles = roles_of(licensor="studio", agency="agency", licensee="buyer")
+    for name in ("n1", "n2"):
+        agreement = CreateAgreement(
+            agreement=name,
+            program_hash=Hash32(terms),
+            roles=roles,
+            params=(ParamBinding(name="fee", value="EUR 99.99"),),
+            assets=(AssetBinding(slot="work", asset="picture"),),
+        )
+        assert ledger.refused("studio", agreement, signers=["agency"]) == "NOT_SIGNED"
+        ledger.run("studio", agreement, signers=["agency", "buyer"])
+        assert ledger.read(f"split/agreement/{name}/P1/0/picture/1".encode(), SplitTotal).total == 9_999
+    assert ledger.balance("studio") == 2 * 69_990_000
+    assert ledger.read(b"agreement/n1", Agreement).offer == ""
 
 
 def test_bindings_are_checked_one_by_one(ledger: Ledger) -> None:

@@ -149,8 +149,8 @@ def test_twelve_million_from_report_to_payment(ledger: Ledger) -> None:
     assert owed(ledger) == {}
     lines = statement_lines(receipt, "artist")
     assert [(line.account, line.change // EUR, line.clause, line.counterparty) for line in lines] == [
-        (CASH, 11_025, "P1", ""),
-        (RECEIVABLE, -11_025, "P1", ""),
+        (CASH, 11_025, "P1", "advertiser"),
+        (RECEIVABLE, -11_025, "P1", "advertiser"),
     ]
     assert [(fact.name, fact.value) for fact in lines[0].facts] == [("period", "month 2026-01-01")]
 
