@@ -18,15 +18,14 @@ from typing import Any, Final
 
 from licet.errors import Fault, LicetError
 
-ENVIRONMENT_PREFIX: Final = "LICET_"
+# Not plain LICET_: that prefix is the client's, and a shell may hold both.
+ENVIRONMENT_PREFIX: Final = "LICET_NODE_"
 CONFIG_FILE: Final = "node.toml"
 MIB: Final = 1 << 20
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
-# Variables with our prefix that belong to other programs (the SDK, the CLI, the tests).
-FOREIGN_VARIABLES: Final = frozenset(
-    {"LICET_NODE_ROOT", "LICET_PROFILE", "LICET_TARGET", "LICET_CONFIG", "LICET_PASSPHRASE"}
-)
+# Variables with our prefix that are no settings: where the SDK's tests find the node, and the file itself.
+FOREIGN_VARIABLES: Final = frozenset({"LICET_NODE_ROOT", "LICET_NODE_CONFIG"})
 
 
 class InvalidConfig(LicetError):
@@ -361,7 +360,7 @@ def render(values: Mapping[str, object]) -> str:
         line = f"{'' if given else '# '}{name} = {_toml(value)}"
         text = f"{line:<50} # {setting.meaning}"
         (sections.setdefault(section, []) if dot else top).append(text)
-    lines = ["# A Licet node. Environment variables (LICET_API_LISTEN, …) stand above this file.", *top]
+    lines = ["# A Licet node. Environment variables (LICET_NODE_API_LISTEN, …) stand above this file.", *top]
     for section, entries in sections.items():
         lines += ["", f"[{section}]", *entries]
     peers = values.get("peers", {})

@@ -16,6 +16,7 @@ from licet.errors import Fault, LicetError
 
 from node.devnet import network as networks
 from node.devnet.processes import ROOT, fork
+from node.devnet.profiles import write_profiles
 
 if TYPE_CHECKING:
     from node.devnet.supervisor import Supervisor
@@ -40,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _network(arguments: argparse.Namespace) -> networks.NetworkFolder:
     folder: Path = arguments.data
     if arguments.keep and (folder / networks.MARK).exists():
-        return networks.load(folder)
+        network = networks.load(folder)
+        write_profiles(network)
+        return network
     networks.clear(folder)
-    return networks.create(
+    network = networks.create(
         folder,
         name="devnet",
         nodes=arguments.nodes,
@@ -51,6 +54,8 @@ def _network(arguments: argparse.Namespace) -> networks.NetworkFolder:
         manual_clock=arguments.clock == "manual",
         parties=networks.demo_parties(),
     )
+    write_profiles(network)
+    return network
 
 
 def _initialise(network: networks.NetworkFolder) -> None:

@@ -84,14 +84,14 @@ async def test_a_key_misspelt_in_the_configuration(net: network.NetworkFolder) -
 
 
 async def test_a_value_out_of_range_or_from_a_misspelt_variable(net: network.NetworkFolder) -> None:
-    refused(await node("start", *at(net), environment={"LICET_STORAGE_CACHE_MIB": "0"}), "not 1 to 65536")
+    refused(await node("start", *at(net), environment={"LICET_NODE_STORAGE_CACHE_MIB": "0"}), "not 1 to 65536")
     refused(
-        await node("start", *at(net), environment={"LICET_API_LISTEM": "x"}), "Did you mean LICET_API_LISTEN"
+        await node("start", *at(net), environment={"LICET_NODE_API_LISTEM": "x"}), "Did you mean LICET_NODE_API_LISTEN"
     )
 
 
 async def test_binding_beyond_loopback_needs_a_word(net: network.NetworkFolder) -> None:
-    answer = await node("start", *at(net), environment={"LICET_API_LISTEN": "0.0.0.0:7400"})
+    answer = await node("start", *at(net), environment={"LICET_NODE_API_LISTEN": "0.0.0.0:7400"})
     refused(answer, r"other machines can reach.*api\.remote = true")
 
 

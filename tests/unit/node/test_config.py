@@ -28,7 +28,7 @@ def test_the_defaults_bind_loopback_only() -> None:
 def test_the_environment_stands_above_the_file_and_the_command_line_above_both(tmp_path: Path) -> None:
     file = written(tmp_path, '[api]\nlisten = "127.0.0.1:1"\n[log]\nlevel = "debug"\n')
     assert load(file, {}).api_listen.port == 1
-    environment = {"LICET_API_LISTEN": "127.0.0.1:2", "HOME": "/x", "LICET_PROFILE": "not ours"}
+    environment = {"LICET_NODE_API_LISTEN": "127.0.0.1:2", "HOME": "/x", "LICET_PROFILE": "not ours"}
     made = load(file, environment)
     assert made.api_listen.port == 2
     assert made.log_level == "debug"
@@ -47,7 +47,7 @@ def test_peers_come_as_a_table_or_as_one_variable(tmp_path: Path) -> None:
     file = written(tmp_path, '[peers]\nn2 = "127.0.0.1:8"\n"n3" = "host:9"\n')
     expected = {"n2": Address(host="127.0.0.1", port=8), "n3": Address(host="host", port=9)}
     assert load(file, {}).peers == expected
-    assert load(None, {"LICET_PEERS": "n2=127.0.0.1:8, n3=host:9"}).peers == expected
+    assert load(None, {"LICET_NODE_PEERS": "n2=127.0.0.1:8, n3=host:9"}).peers == expected
 
 
 @pytest.mark.parametrize(
