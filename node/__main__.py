@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 EXIT_REFUSED: Final = 1
-UPB: Final = "upb"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one = add(name, text, aliases=aliases)
         one.add_argument(
-            "--config", type=Path, help="configuration file (default: LICET_CONFIG or node.toml)"
+            "--config", type=Path, help="configuration file (default: LICET_NODE_CONFIG or node.toml)"
         )
         one.add_argument("--data", help="data folder, over the configuration's")
         one.add_argument("--genesis", help="genesis file, over the configuration's")
@@ -72,12 +71,13 @@ def _refuse_environment() -> str | None:
             "Python runs with -O (or PYTHONOPTIMIZE), which removes the assertions that guard the ledger. "
             "Start it without."
         )
-    from google.protobuf.internal import api_implementation
+    from node.api import protobuf
 
-    found = api_implementation.Type()
-    if found != UPB:
+    found = protobuf.implementation()
+    if found != protobuf.REQUIRED:
         return (
-            f"Protobuf's implementation is {found!r}, and only {UPB!r} decodes as all validators do. "
+            f"Protobuf's implementation is {found!r}, and only {protobuf.REQUIRED!r} decodes "
+            "as all validators do. "
             "Unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, and install protobuf's binary wheel."
         )
     return None
@@ -87,8 +87,8 @@ def _config(arguments: argparse.Namespace) -> Any:
     from node import config
 
     path: Path | None = arguments.config
-    if path is None and os.environ.get("LICET_CONFIG"):
-        path = Path(os.environ["LICET_CONFIG"])
+    if path is None and os.environ.get("LICET_NODE_CONFIG"):
+        path = Path(os.environ["LICET_NODE_CONFIG"])
     if path is None and Path(config.CONFIG_FILE).exists():
         path = Path(config.CONFIG_FILE)
     overrides = {
@@ -126,11 +126,11 @@ def _start(arguments: argparse.Namespace) -> int:
 def _ask(arguments: argparse.Namespace) -> int:
     import asyncio
 
-    from node import health
+    from node.api import calls
 
     address = _config(arguments).api_listen
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address.host, address.host)
-    well, text = asyncio.run(health.ask(f"{host}:{address.port}", timeout_s=arguments.timeout))
+    well, text = asyncio.run(calls.serves(f"{host}:{address.port}", timeout_s=arguments.timeout))
     print(text)
     return 0 if well else EXIT_REFUSED
 

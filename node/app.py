@@ -46,6 +46,7 @@ from node.storage.schema import LEDGER_FOLDER, VOTES_FILE
 EXIT_STOPPED: Final = 0
 EXIT_REFUSED: Final = 1  # it did not start
 EXIT_FAILED: Final = 3  # it ran and had to end: the disk, or a bug
+WATCH_S: Final = 1.0
 
 log = logs.logger("node")
 
@@ -163,6 +164,7 @@ class App:
         self.peers = PeerTable(names, identity.index, config.peers)
         self.driver = Driver(self.node, clock=self._clock(), transport=self._transport())
         self._rows_before = 0
+        self.status: StatusView
         self.api_port = 0  # the bound ones, once serving
         self.metrics_port = 0
         self.serving = asyncio.Event()
@@ -206,7 +208,7 @@ class App:
         quotas = Quotas(connection_max=config.api_connection_inflight_max, total_max=config.api_inflight_max)
         queries = Queries(storage=node.storage, proofs=node.proofs, genesis_time_ms=genesis.time_ms)
         self._rows_before = queries.usage_rows()
-        status = StatusView(
+        self.status = status = StatusView(
             genesis=genesis,
             chain_id=self.identity.chain_id,
             validators=node.chain.validators,
@@ -267,6 +269,14 @@ class App:
         self.api_port = api.port
         self._say_ready(api.port)
         self.serving.set()
+        watch = asyncio.create_task(self._watch())
+        doors.append(lambda: _cancel(watch))
+
+    async def _watch(self) -> None:
+        """Look at the node once a second, so that its status can say since when it stands still."""
+        while True:
+            self.status.observe()
+            await asyncio.sleep(WATCH_S)
 
     def _say_ready(self, port: int) -> None:
         recovered = self.driver.status()
@@ -299,6 +309,11 @@ class App:
             os._exit(EXIT_FAILED)
         log.critical("the node ended by a bug", exc_info=error)
         return EXIT_FAILED
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def serve(config: Config) -> int:

@@ -1,4 +1,4 @@
-"""How a node and its network are, in one sentence; and the question a container's health check asks.
+"""How a node and its network are, in one sentence.
 
 The sentence says what an operator needs first: whether the network goes on, what would stop it, and
 whom it waits for. It is made from fields that stand beside it in Status, and decides nothing.
@@ -7,7 +7,6 @@ whom it waits for. It is made from fields that stand beside it in Status, and de
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from licet.certificate import ValidatorSet
 
@@ -55,37 +54,21 @@ def _last_words(peer: PeerState) -> str:
     return f"{peer.name} last seen {seen // 1000} s ago"
 
 
-def sentence(*, height: int, peers: Iterable[PeerState], validators: ValidatorSet, ordering: str) -> str:
-    """The node's state in one sentence. `ordering` is what the engine says of itself."""
+def sentence(
+    *, height: int, peers: Iterable[PeerState], validators: ValidatorSet, ordering: str, waits: bool = True
+) -> str:
+    """The node's state in one sentence.
+
+    `ordering` is what the engine says of itself; that it waits for votes is left out unless `waits`.
+    """
     peers = list(peers)
     up = 1 + sum(peer.connected for peer in peers)
     parts = [f"height {height}", outlook(up, validators)]
     waiting = waiting_for(peers, validators, up)
     if waiting:
         parts.append(waiting)
-    elif ordering:
+    elif waits or not ordering.startswith("waiting for"):
         parts.append(ordering)
+    else:
+        parts.append("ordering")
     return "; ".join(parts)
-
-
-async def ask(target: str, *, timeout_s: float) -> tuple[bool, str]:
-    """Ask a node's health service and its status: whether it serves, and its sentence."""
-    import grpc
-    import grpc.aio
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-    from licet.v1 import ledger_pb2 as pb
-    from licet.v1.ledger_pb2_grpc import LedgerServiceStub
-
-    async with grpc.aio.insecure_channel(target) as channel:
-        try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=timeout_s
-            )
-            if answer.status != health_pb2.HealthCheckResponse.SERVING:
-                return False, f"the node at {target} is not serving"
-            stub: Any = LedgerServiceStub(channel)
-            status = await stub.GetStatus(pb.GetStatusRequest(), timeout=timeout_s)
-            return True, status.sentence
-        except grpc.RpcError as error:
-            code = error.code() if isinstance(error, grpc.Call) else "no answer"
-            return False, f"no node answers at {target} ({getattr(code, 'name', code)})"

@@ -91,6 +91,8 @@ class AdminService(AdminServiceServicer):
                     connected=peer.connected,
                     last_seen_ms_ago=peer.seen_ms_ago or 0,
                     protocol_version=peer.protocol_version,
+                    last_fault=peer.last_fault,
+                    frames_dropped=peer.frames_dropped,
                 )
                 for peer in peers[:size]
             ],

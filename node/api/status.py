@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Final
 
 from licet import __version__
 from licet.certificate import ValidatorSet
@@ -14,6 +16,9 @@ from node import health
 from node.api.queries import Queries
 from node.net.peers import PeerTable
 from node.submit import Ledger
+
+# Every view lacks votes for some milliseconds; only one that lasts is worth saying whom it waits for.
+STALLED_S: Final = 2.0
 
 
 class StatusView:
@@ -37,6 +42,22 @@ class StatusView:
         self._queries = queries
         self._peers = peers
         self._usage_rows = usage_rows
+        self._last = (0, 0)
+        self._since = time.monotonic()
+
+    def observe(self) -> None:
+        """Called once a second: since when height and view stand where they are."""
+        status = self._ledger.status()
+        at = (status.committed_height, status.view)
+        if at != self._last:
+            self._last = at
+            self._since = time.monotonic()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether neither a block nor a view has come for a while."""
+        self.observe()
+        return time.monotonic() - self._since > STALLED_S
 
     def sentence(self) -> str:
         """Why the network is or is not making progress."""
@@ -46,6 +67,7 @@ class StatusView:
             peers=self._peers,
             validators=self._validators,
             ordering=status.sentence,
+            waits=self.stalled,
         )
 
     def public(self) -> pb.GetStatusResponse:

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-import grpc
 from licet import __version__
 
+from node.api.calls import CallFailed
 from node.devnet.durations import target_ms, text_of
 from node.devnet.processes import Condition
+from node.devnet.profiles import FILE as PROFILES
 from node.devnet.supervisor import Supervisor
 
 HELP: Final = (
@@ -47,7 +48,10 @@ def banner(supervisor: Supervisor, *, ready_file: Path | None, stays: bool) -> s
     if final is not None:
         lines.append(("first final", f"{final:.2f} s after the command"))
     lines.append(("meaning", supervisor.outlook()))
-    lines.append(("next", "type `status`, `kill n2`, `help`; or in another shell: licet status"))
+    profiles = _short(network.folder / PROFILES)
+    lines.append(
+        ("next", f"type `kill n2` or `help`; in another shell: LICET_CONFIG={profiles} licet status")
+    )
     return "\n".join(f"{name:<13} {text}" for name, text in lines)
 
 
@@ -111,9 +115,8 @@ class Console:
             return f"{error}."
         except TypeError:
             return f"{name} takes other arguments: {HELP}"
-        except grpc.RpcError as error:
-            details = error.details() if isinstance(error, grpc.Call) else str(error)
-            return f"refused: {details}"
+        except CallFailed as error:
+            return f"refused: {error}"
 
     async def _kill(self, name: str) -> str:
         node = self._supervisor.node(name)

@@ -7,7 +7,6 @@ admin socket. Knows nothing of a node's insides.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import secrets
@@ -16,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
-import grpc.aio
 from licet import __version__
 from licet.certificate import ValidatorSet
 from licet.codec import encode_body, encode_transaction
@@ -25,24 +22,17 @@ from licet.crypto import SigningKey
 from licet.encoding import Tag
 from licet.errors import Fault, LicetError
 from licet.transactions import ID_BYTES, Deposit, KeySignature, Money, TransactionBody
-from licet.v1 import admin_pb2, ledger_pb2
-from licet.v1.admin_pb2_grpc import AdminServiceStub
-from licet.v1.ledger_pb2_grpc import LedgerServiceStub
 
+from node.api import calls
+from node.api.calls import CallFailed
 from node.devnet.network import DEMO_PARTIES, NetworkFolder
 from node.devnet.processes import Condition, NodeProcess
 from node.health import outlook
 from node.keyfiles import development_key
 
 READY_S: Final = 30.0
-CALL_S: Final = 10.0
+CALL_S: Final = 5.0
 ADVANCE_S: Final = 40.0
-CHANNEL_OPTIONS: Final = [
-    ("grpc.initial_reconnect_backoff_ms", 20),
-    ("grpc.min_reconnect_backoff_ms", 20),
-    ("grpc.max_reconnect_backoff_ms", 200),
-    ("grpc.use_local_subchannel_pool", 1),
-]
 
 
 class DevnetFailed(LicetError):
@@ -83,25 +73,17 @@ class Supervisor:
     async def _until_ready(self, began: float) -> None:
         try:
             async with asyncio.timeout(READY_S):
-                await self._answering(0)
+                await self._standing(self.nodes[0], patient=True)
                 if self.network.fresh:
                     await self._fund()
                     self.first_final_s = time.monotonic() - began
                 for at in range(1, len(self.nodes)):
-                    await self._answering(at)
-        except TimeoutError:
+                    await self._standing(self.nodes[at], patient=True)
+        except (TimeoutError, CallFailed):
             raise DevnetFailed(
                 f"The network did not answer in {READY_S:.0f} s.",
                 f"Read the logs in {self.network.folder}.",
             ) from None
-
-    async def _answering(self, at: int) -> ledger_pb2.GetStatusResponse:
-        """The status of a node, once it answers and has a quorum's company."""
-        async with self._ledger(self.nodes[at]) as stub:
-            status: ledger_pb2.GetStatusResponse = await stub.GetStatus(
-                ledger_pb2.GetStatusRequest(), wait_for_ready=True
-            )
-            return status
 
     async def _fund(self) -> None:
         """The first transaction: the issuer deposits what the demo parties begin with."""
@@ -111,22 +93,22 @@ class Supervisor:
             for one in DEMO_PARTIES
             if one.funds_minor
         )
-        async with self._ledger(self.nodes[0]) as stub:
-            status = await stub.GetStatus(ledger_pb2.GetStatusRequest())
-            body = TransactionBody(
-                chain_id=self.network.genesis.chain_id(),
-                id=secrets.token_bytes(ID_BYTES),
-                sender=issuer.party,
-                valid_until_ms=status.now_ms + status.window_ms // 2,
-                commands=deposits,
-            )
-            raw = _signed(body, development_key(issuer.party))
-            response = await stub.Submit(ledger_pb2.SubmitRequest(transaction=raw), timeout=READY_S)
-        result = response.result
-        if not (result.HasField("receipt") and result.receipt.committed):
+        status = await self._standing(self.nodes[0])
+        body = TransactionBody(
+            chain_id=self.network.genesis.chain_id(),
+            id=secrets.token_bytes(ID_BYTES),
+            sender=issuer.party,
+            valid_until_ms=status.now_ms + status.window_ms // 2,
+            commands=deposits,
+        )
+        raw = _signed(body, development_key(issuer.party))
+        try:
+            why = await calls.submit(str(self.nodes[0].place.ports.api), raw, timeout_s=READY_S)
+        except CallFailed as error:
+            why = str(error)
+        if why:
             raise DevnetFailed(
-                f"The first transaction was refused: {result.refusal.message or result.receipt.refusal}.",
-                f"Read the logs in {self.network.folder}.",
+                f"The first transaction was not committed: {why}", f"Read the logs in {self.network.folder}."
             )
 
     async def stop(self) -> None:
@@ -151,25 +133,19 @@ class Supervisor:
                 return node
         raise ValueError(f"there is no node {name!r}: they are n1 to n{len(self.nodes)}")
 
-    @contextlib.asynccontextmanager
-    async def _ledger(self, node: NodeProcess) -> Any:
+    async def _standing(self, node: NodeProcess, *, patient: bool = False) -> calls.Standing:
         target = str(node.place.ports.api)
-        async with grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
-            yield LedgerServiceStub(channel)
+        return await calls.standing(target, timeout_s=READY_S if patient else CALL_S, patient=patient)
 
     async def sentence(self, node: NodeProcess) -> str:
         """What a running node says of itself."""
         try:
-            async with self._ledger(node) as stub:
-                status = await stub.GetStatus(ledger_pb2.GetStatusRequest(), timeout=2.0)
-                return str(status.sentence)
-        except grpc.RpcError:
-            return "does not answer"
+            return (await self._standing(node)).sentence
+        except CallFailed as error:
+            return f"does not answer ({error})"
 
     async def now_ms(self) -> int:
-        async with self._ledger(self._any_up()) as stub:
-            status = await stub.GetStatus(ledger_pb2.GetStatusRequest(), timeout=CALL_S)
-            return int(status.now_ms)
+        return (await self._standing(self._any_up())).now_ms
 
     def _any_up(self) -> NodeProcess:
         for node in self.nodes:
@@ -180,11 +156,7 @@ class Supervisor:
     async def advance(self, to_ms: int) -> int:
         """Move the network's virtual clock; returns when a block with that time is final."""
         path = self._any_up().place.admin.absolute()
-        async with grpc.aio.insecure_channel(f"unix:{path}", options=CHANNEL_OPTIONS) as channel:
-            request = admin_pb2.AdvanceClockRequest(to_ms=to_ms)
-            stub: Any = AdminServiceStub(channel)
-            answer = await stub.AdvanceClock(request, timeout=ADVANCE_S)
-            return int(answer.now_ms)
+        return await calls.advance(str(path), to_ms, timeout_s=ADVANCE_S)
 
     def facts(self) -> dict[str, Any]:
         """The ready file's content."""

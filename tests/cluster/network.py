@@ -27,18 +27,18 @@ LIMIT_S = 30.0
 POLL_S = 0.02
 
 
-async def until(look: Callable[[], Awaitable[Any]], right: Callable[[Any], bool], *, what: str) -> Any:
+async def until(
+    look: Callable[[], Awaitable[Any]], right: Callable[[Any], bool], *, what: str, timeout_s: float = LIMIT_S
+) -> Any:
     """What `look` sees once it is right."""
     seen: Any = None
     try:
-        async with asyncio.timeout(LIMIT_S):
-            while True:
-                seen = await look()
-                if right(seen):
-                    return seen
+        async with asyncio.timeout(timeout_s):
+            while not right(seen := await look()):  # noqa: ASYNC110 (another process sets no event)
                 await asyncio.sleep(POLL_S)
+            return seen
     except TimeoutError:
-        raise AssertionError(f"{what}: not within {LIMIT_S:.0f} s; last seen: {seen}") from None
+        raise AssertionError(f"{what}: not within {timeout_s:.0f} s; last seen: {seen}") from None
 
 
 class Devnet:

@@ -84,9 +84,12 @@ async def test_a_key_misspelt_in_the_configuration(net: network.NetworkFolder) -
 
 
 async def test_a_value_out_of_range_or_from_a_misspelt_variable(net: network.NetworkFolder) -> None:
-    refused(await node("start", *at(net), environment={"LICET_NODE_STORAGE_CACHE_MIB": "0"}), "not 1 to 65536")
     refused(
-        await node("start", *at(net), environment={"LICET_NODE_API_LISTEM": "x"}), "Did you mean LICET_NODE_API_LISTEN"
+        await node("start", *at(net), environment={"LICET_NODE_STORAGE_CACHE_MIB": "0"}), "not 1 to 65536"
+    )
+    refused(
+        await node("start", *at(net), environment={"LICET_NODE_API_LISTEM": "x"}),
+        "Did you mean LICET_NODE_API_LISTEN",
     )
 
 

@@ -105,5 +105,5 @@ def test_what_render_writes_load_reads(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_field_a_variable_and_a_meaning() -> None:
     assert {setting.name for setting in SETTINGS} == set(config.Config.__slots__)
-    assert all(setting.meaning and setting.variable.startswith("LICET_") for setting in SETTINGS)
+    assert all(setting.meaning and setting.variable.startswith("LICET_NODE_") for setting in SETTINGS)
     assert not {setting.variable for setting in SETTINGS} & config.FOREIGN_VARIABLES

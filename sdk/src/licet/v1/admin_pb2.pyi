@@ -132,8 +132,9 @@ class Peer(google.protobuf.message.Message):
     ADDRESS_FIELD_NUMBER: builtins.int
     CONNECTED_FIELD_NUMBER: builtins.int
     LAST_SEEN_MS_AGO_FIELD_NUMBER: builtins.int
-    HEIGHT_FIELD_NUMBER: builtins.int
     PROTOCOL_VERSION_FIELD_NUMBER: builtins.int
+    LAST_FAULT_FIELD_NUMBER: builtins.int
+    FRAMES_DROPPED_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name in genesis."""
     address: builtins.str
@@ -142,10 +143,12 @@ class Peer(google.protobuf.message.Message):
     """True while a stream to it is open."""
     last_seen_ms_ago: builtins.int
     """Milliseconds since it was last heard; 0 if never."""
-    height: builtins.int
-    """Its highest final height as last told."""
     protocol_version: builtins.int
     """Protocol version it speaks; 0 if never heard."""
+    last_fault: builtins.str
+    """What was last wrong with it, in a sentence; empty if nothing was."""
+    frames_dropped: builtins.int
+    """Frames dropped because it was too slow."""
     def __init__(
         self,
         *,
@@ -153,10 +156,11 @@ class Peer(google.protobuf.message.Message):
         address: builtins.str = ...,
         connected: builtins.bool = ...,
         last_seen_ms_ago: builtins.int = ...,
-        height: builtins.int = ...,
         protocol_version: builtins.int = ...,
+        last_fault: builtins.str = ...,
+        frames_dropped: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "connected", b"connected", "height", b"height", "last_seen_ms_ago", b"last_seen_ms_ago", "name", b"name", "protocol_version", b"protocol_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "connected", b"connected", "frames_dropped", b"frames_dropped", "last_fault", b"last_fault", "last_seen_ms_ago", b"last_seen_ms_ago", "name", b"name", "protocol_version", b"protocol_version"]) -> None: ...
 
 global___Peer = Peer
 

@@ -2318,7 +2318,7 @@ class AuthorizeResponse(google.protobuf.message.Message):
     timestamp_ms: builtins.int
     """Time of that state in ms."""
     decision: builtins.bytes
-    """The bytes that were signed: the canonical decision."""
+    """The bytes that were signed: question and answer in the canonical form of sdk/src/licet/decision.py."""
     @property
     def clauses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ids of the clauses that decided, as "agreement:clause"."""
@@ -2333,7 +2333,7 @@ class AuthorizeResponse(google.protobuf.message.Message):
 
     @property
     def signature(self) -> licet.v1.transaction_pb2.Signature:
-        """The node's signature over the decision; see SPEC of the node's API."""
+        """The signature of the node's validator key over the tag "licet.decision" and `decision`."""
 
     def __init__(
         self,
