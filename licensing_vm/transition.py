@@ -160,9 +160,13 @@ class Machine:
         """Feed a receipt of the last window at start, in ledger order."""
         if receipt.consumed:
             place = Place(receipt.height, receipt.index)
-            self._recent.remember(
+            self.remember_id(
                 receipt.sender, receipt.id, receipt.transaction_hash, place, receipt.timestamp_ms
             )
+
+    def remember_id(self, sender: str, id_: bytes, hash_: bytes, place: Place, timestamp_ms: int) -> None:
+        """The same of an id that a receipt consumed, for a caller that kept these five."""
+        self._recent.remember(sender, id_, hash_, place, timestamp_ms)
 
     def find(self, sender: str, id_: bytes) -> tuple[bytes, Place] | None:
         """Hash and place of the transaction that used (sender, id) inside the window, if any."""
