@@ -64,19 +64,33 @@ def world() -> Ledger:
     return ledger
 
 
+def in_february() -> Ledger:
+    """January is reported and closed: the buyer owes 245 euros to two creditors."""
+    ledger = world()
+    rows = {"agreement_index": [0], "offset_ms": [5], "quantity": [122_500]}
+    report = ReportUsage(
+        report="seed", fact="impressions", period_start_ms=MONTHS[0], agreements=("use-0",), **rows
+    )
+    ledger.run("buyer", report)
+    ledger.now = start_of(Date(2026, 2, 12))
+    ledger.run("studio", ClosePeriod(agreement="use-0", period="month", period_start_ms=MONTHS[0]))
+    return ledger
+
+
 def money(minor: int) -> Money:
     return Money(currency="EUR", minor=minor)
 
 
-AMOUNTS = st.sampled_from((1, 9_999, 10_000, EUR, 37 * EUR, 299 * EUR, 10_000 * EUR))
-AGREEMENTS = st.sampled_from(("use-0", "n1", "n2", "n3", "nowhere"))
+AMOUNTS = st.sampled_from((1, 9_999, 10_000, EUR, 37 * EUR, 99 * EUR, 10_000 * EUR))
+NEW = st.sampled_from(("n1", "n2", "n3", "n4", "n5"))
+AGREEMENTS = st.sampled_from(("use-0", "use-0", "n1", "n2"))
 SOMEBODY = st.sampled_from(PARTIES)
 
 COMMANDS: st.SearchStrategy[Command] = st.one_of(
     st.builds(Transfer, to=SOMEBODY, amount=AMOUNTS.map(money)),
     st.builds(Deposit, to=SOMEBODY, amount=AMOUNTS.map(money)),
     st.builds(Withdraw, from_=SOMEBODY, amount=AMOUNTS.map(money)),
-    st.builds(AcceptOffer, agreement=AGREEMENTS, offer=st.sampled_from(OFFERS)),
+    st.builds(AcceptOffer, agreement=NEW, offer=st.sampled_from(OFFERS)),
     st.builds(Pay, agreement=AGREEMENTS, amount=AMOUNTS.map(money)),
     st.builds(
         ClosePeriod, agreement=AGREEMENTS, period=st.just("month"), period_start_ms=st.sampled_from(MONTHS)
@@ -109,18 +123,37 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
             quantity=rows,
         ),
         report=st.sampled_from(("r1", "r2", "r3")),
-        month=st.sampled_from(MONTHS),
+        month=st.sampled_from(MONTHS[1:]),
         rows=st.lists(st.integers(0, 3_000_000), min_size=1, max_size=5),
-        agreements=st.sampled_from((("use-0",), ("use-0", "n1"), ("n2",))),
+        agreements=st.sampled_from((("use-0",), ("use-0",), ("use-0", "n1"))),
     ),
 )
-SENDERS = st.sampled_from((*PARTIES, "bank"))
-STEPS = st.lists(
-    st.tuples(SENDERS, st.lists(COMMANDS, min_size=1, max_size=3), st.lists(SOMEBODY, max_size=2)),
-    min_size=1,
-    max_size=12,
-)
 Step = tuple[str, list[Command], list[str]]
+
+# Who would send it in good faith; now and then somebody else does.
+_NATURAL: dict[type[Any], str] = {
+    Deposit: "bank",
+    Withdraw: "bank",
+    SetPayoutSheet: "maker",
+    RegisterClaim: "maker",
+}
+
+
+@st.composite
+def _steps(draw: st.DrawFn) -> list[Step]:
+    steps: list[Step] = []
+    for _ in range(draw(st.integers(1, 12))):
+        first = draw(COMMANDS)
+        sender = _NATURAL.get(type(first), "buyer")
+        if draw(st.integers(0, 4)) == 0:
+            sender = draw(st.sampled_from((*PARTIES, "bank")))
+        more = [command for command in draw(st.lists(COMMANDS, max_size=2)) if type(command) not in _NATURAL]
+        signers = list(PARTIES) if draw(st.integers(0, 4)) else draw(st.lists(SOMEBODY, max_size=2))
+        steps.append((sender, [first, *more], signers))
+    return steps
+
+
+STEPS = _steps()
 
 few = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -134,8 +167,7 @@ def transactions(ledger: Ledger, steps: list[Step]) -> list[Transaction]:
 @few
 @given(STEPS)
 def test_the_books_balance_and_refusals_change_nothing(steps: list[Step]) -> None:
-    ledger = world()
-    ledger.now = start_of(Date(2026, 2, 12))
+    ledger = in_february()
     for tx in transactions(ledger, steps):
         before = dict(ledger.state)
         [done] = ledger.block(tx, at_ms=ledger.now + 1).executed
@@ -153,8 +185,7 @@ def test_grouping_into_blocks_changes_neither_state_nor_outcomes(steps: list[Ste
     """One block, two blocks, or one block each: the same end, so overlay and cache tell no tales."""
     ends: list[Any] = []
     for groups in ("one", "cut", "each"):
-        ledger = world()
-        ledger.now = start_of(Date(2026, 2, 12))
+        ledger = in_february()
         batch = transactions(ledger, steps)
         parts = {"one": [batch], "cut": [batch[:cut], batch[cut:]], "each": [[tx] for tx in batch]}[groups]
         at, outcomes = ledger.now + 1, []
@@ -172,11 +203,10 @@ def test_grouping_into_blocks_changes_neither_state_nor_outcomes(steps: list[Ste
 @given(STEPS)
 def test_a_machine_without_a_cache_says_the_same(steps: list[Step]) -> None:
     """What is read again from bytes equals what was kept decoded."""
-    ledgers = world(), world()
+    ledgers = in_february(), in_february()
     cold = ledgers[1]
     results = []
     for ledger in ledgers:
-        ledger.now = start_of(Date(2026, 2, 12))
         batch = transactions(ledger, steps)
         receipts = []
         for tx in batch:
