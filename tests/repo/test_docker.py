@@ -41,11 +41,11 @@ def test_each_validator_has_its_own_key_configuration_and_volume(name: str) -> N
     assert found
     service = found[1]
     assert "<<: *validator" in service
-    mounts = re.findall(r"^      - \S+?([\w.]+):(/\S+?)(?::ro)?$", service, re.M)
+    mounts = re.findall(r"^      - \S+?/((?:n\d/)?[\w.]+):(/\S+?)(?::ro)?$", service, re.M)
     assert mounts[:3] == [
         (f"{name}.toml", "/etc/licet/node.toml"),
         ("genesis.json", "/etc/licet/genesis.json"),
-        (f"{name}.key", "/etc/licet/validator.key"),
+        (f"{name}/validator.key", "/etc/licet/validator.key"),
     ]
     assert f"- {name}:/var/lib/licet" in service
     assert '"127.0.0.1:' in service
