@@ -28,7 +28,7 @@ from node.core import Core
 from node.core_effects import CoreEffects
 from node.executor import Executor, initialise
 from node.proofs import Proofs
-from node.recovery import held_batches, open_votes, recovered, remember_receipts
+from node.recovery import held_batches, open_votes, recovered
 from node.storage.files import Files
 from node.storage.log import MerkleLog
 from node.storage.port import Storage
@@ -87,7 +87,6 @@ class Node:
     proofs: Proofs
     recovered: Recovered
     batches: tuple[Verified[Batch], ...]
-    remembered: int  # receipts of the last window
 
     def start(self, *, now_ms: TimestampMs, mono_us: int) -> CoreEffects:
         """Take up what the disk holds: the first turn's effects."""
@@ -152,7 +151,9 @@ def assemble(
         state=state,
         log=log,
         machine=machine,
-        executor=Executor(machine=machine, state=state, log=log, storage=storage),
+        executor=Executor(
+            machine=machine, state=state, log=log, storage=storage, window_ms=parameters.window_ms
+        ),
         verifier=verifier,
         payload=payload,
         votes=votes.file,
@@ -160,5 +161,4 @@ def assemble(
         proofs=Proofs(chain_id=chain.chain_id, storage=storage, state=state, log=log),
         recovered=taken,
         batches=held_batches(storage, payload, verifier),
-        remembered=remember_receipts(storage, machine, window_ms=parameters.window_ms),
     )

@@ -10,18 +10,21 @@ Knows nothing of who orders.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from licet.certificate import ExecutedRoots
 from licet.errors import Fault, LicetError
 from licet.genesis import Genesis
+from licet.transactions import Transaction
 from licet.types import Hash32, Height
 
-from licensing_vm.transition import BlockInput, BlockResult, Machine, Status
+from licensing_vm.transition import BlockInput, BlockResult, Machine, Place, Status
 from node.core_effects import ReadyBlock
-from node.indexes import block_records
+from node.indexes import UsedId, block_records, forget_used_ids, used_ids, used_ids_record
 from node.storage.log import MerkleLog
-from node.storage.port import Storage, WriteBatch
+from node.storage.port import Record, Storage, WriteBatch
 from node.storage.state import State
 
 
@@ -59,12 +62,28 @@ class Prepared:
 class Executor:
     """The ledger's one writer."""
 
-    def __init__(self, *, machine: Machine, state: State, log: MerkleLog, storage: Storage) -> None:
+    def __init__(
+        self, *, machine: Machine, state: State, log: MerkleLog, storage: Storage, window_ms: int
+    ) -> None:
         self._machine = machine
+        self._window_ms = window_ms
+        self._kept = deque[tuple[Height, int]]()  # blocks whose used ids are on disk, with their times
         self._state = state
         self._log = log
         self._storage = storage
         self._busy = False
+        self.remembered = self._remember()
+
+    def _remember(self) -> int:
+        """Rebuild the machine's index of used ids from the last window's blocks."""
+        count = 0
+        for height, timestamp_ms, used in used_ids(self._storage):
+            self._kept.append((height, timestamp_ms))
+            count += len(used)
+            for one in used:
+                place = Place(height, one.position)
+                self._machine.remember_id(one.sender, one.id, one.hash, place, timestamp_ms)
+        return count
 
     @property
     def machine(self) -> Machine:
@@ -82,12 +101,9 @@ class Executor:
         block = ready.block
         assert block.height == self.height + 1, (block.height, self.height)
         self._busy = True
+        transactions = [one for batch in ready.batches for one in batch.transactions]
         result = self._machine.execute(
-            BlockInput(
-                height=block.height,
-                timestamp_ms=block.header.timestamp_ms,
-                transactions=[one for batch in ready.batches for one in batch.transactions],
-            )
+            BlockInput(height=block.height, timestamp_ms=block.header.timestamp_ms, transactions=transactions)
         )
         # Kept in memory before it is durable: if the write fails the process ends, and
         # until it has ended, queries between blocks see what was executed.
@@ -97,6 +113,7 @@ class Executor:
         log = self._log.append(list(result.leaves))
         roots = ExecutedRoots(height=block.height, state_root=tree.root, log_root=log.root, log_size=log.size)
         records, places = block_records(roots, result.executed, log_start=log_start)
+        records += self._used_records(block.height, block.header.timestamp_ms, transactions, result)
         batch = WriteBatch(
             height=block.height,
             block=block.encode(),
@@ -111,6 +128,25 @@ class Executor:
             ],
         )
         return Prepared(ready=ready, batch=batch, roots=roots, result=result)
+
+    def _used_records(
+        self, height: Height, timestamp_ms: int, transactions: Sequence[Transaction], result: BlockResult
+    ) -> list[Record]:
+        """The ids this block consumed; and the end of those that no valid transaction can repeat."""
+        find = self._machine.find
+        used: list[UsedId] = []
+        for transaction, done in zip(transactions, result.executed, strict=True):
+            body = transaction.body
+            known = find(body.sender, body.id) if done.receipt else None
+            if known is not None and known[1] == done.place and known[0] == done.hash:
+                used.append(UsedId(body.sender, body.id, done.hash, done.place.position))
+        records: list[Record] = []
+        if used:
+            records.append(used_ids_record(height, timestamp_ms, used))
+            self._kept.append((height, timestamp_ms))
+        while self._kept and self._kept[0][1] + self._window_ms < timestamp_ms:
+            records.append(forget_used_ids(self._kept.popleft()[0]))
+        return records
 
     def finished(self) -> None:
         """The prepared block's batch is durable."""

@@ -5,6 +5,7 @@
     INDEX    "o" height u64 → roots                         what executing a height led to
              "p" party 0 place → nothing                    receipts that concern a party
              "x" row → nothing                              the VM's lists (`licensing_vm.domain.context`)
+    DEDUPE   height u64 → time u64, used ids                of the validity window alone; older ones go
 
 A place is (height u64, index u32), big-endian, so that order of keys is order of
 the ledger. Written by the executor alone; read by proofs, recovery and the API.
@@ -13,9 +14,9 @@ the ledger. Written by the executor alone; read by proofs, recovery and the API.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from licet.certificate import ExecutedRoots
 from licet.encoding import Reader, Writer
@@ -32,6 +33,16 @@ _PARTY: Final = b"p"
 _ROW: Final = b"x"
 _LOG_INDEX: Final = struct.Struct(">Q")
 _PLACE_BYTES: Final = 12
+_USED: Final = struct.Struct(">I16s32sB")  # position, id, transaction hash, length of the sender that follows
+
+
+class UsedId(NamedTuple):
+    """An idempotency key that a transaction consumed."""
+
+    sender: str
+    id: bytes
+    hash: bytes
+    position: int  # of the receipt in its block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,20 @@ def block_records(
     return records, places
 
 
+def used_ids_record(height: Height, timestamp_ms: int, used: Iterable[UsedId]) -> Record:
+    """The ids that a block's transactions consumed: what the next start rebuilds exactly-once from."""
+    parts = [_LOG_INDEX.pack(timestamp_ms)]
+    for one in used:
+        sender = one.sender.encode()
+        parts += (_USED.pack(one.position, one.id, one.hash, len(sender)), sender)
+    return Record(Kind.DEDUPE, height_key(height), b"".join(parts))
+
+
+def forget_used_ids(height: Height) -> Record:
+    """No valid transaction can repeat these any more."""
+    return Record(Kind.DEDUPE, height_key(height), None)
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -87,6 +112,19 @@ def roots_at(reader: RecordReader, height: Height) -> ExecutedRoots | None:
     roots = ExecutedRoots.read(source)
     source.end()
     return roots
+
+
+def used_ids(reader: RecordReader) -> Iterator[tuple[Height, int, list[UsedId]]]:
+    """Height, time and used ids of every block that is kept, in ledger order."""
+    for key, raw in reader.records(Kind.DEDUPE):
+        (timestamp_ms,) = _LOG_INDEX.unpack_from(raw)
+        used: list[UsedId] = []
+        at = _LOG_INDEX.size
+        while at < len(raw):
+            position, id_, hash_, length = _USED.unpack_from(raw, at)
+            at += _USED.size + length
+            used.append(UsedId(raw[at - length : at].decode(), id_, hash_, position))
+        yield Height(int.from_bytes(key, "big")), timestamp_ms, used
 
 
 def receipt_of(storage: Storage, transaction: Hash32) -> StoredReceipt | None:

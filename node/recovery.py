@@ -22,9 +22,8 @@ from consensus.config import ChainConfig
 from consensus.errors import SigningRecordDamaged, SigningRecordMissing
 from consensus.types import Block, RecentDigest, Recovered
 from consensus.votelog import VoteLogState
-from licensing_vm.transition import Machine
 from node.batches import Batch
-from node.indexes import receipts_backwards, roots_at
+from node.indexes import roots_at
 from node.storage.errors import FileMissing
 from node.storage.files import Files
 from node.storage.port import Storage
@@ -99,23 +98,6 @@ def held_batches(storage: Storage, payload: PayloadFile, verifier: Verifier) -> 
             held.append(verifier.batch_now(record.body, trusted=True))
     payload.drop(stored)
     return tuple(held)
-
-
-def remember_receipts(storage: Storage, machine: Machine, *, window_ms: int) -> int:
-    """Rebuild the machine's index of used ids from the receipts of the last window."""
-    head = read_head(storage)
-    if head is None:
-        return 0
-    oldest_ms = head.header.timestamp_ms - window_ms
-    found = []
-    for stored in receipts_backwards(storage):
-        receipt = stored.read()
-        if receipt.timestamp_ms < oldest_ms:
-            break
-        found.append(receipt)
-    for receipt in reversed(found):
-        machine.remember(receipt)
-    return len(found)
 
 
 def _block(storage: Storage, height: Height) -> Block:
