@@ -7,7 +7,7 @@ and none per transaction. A refusal of one transaction is a result; a refusal of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import grpc.aio
@@ -18,6 +18,7 @@ from licet.v1 import ledger_pb2 as pb
 
 from licensing_vm.transition import Machine
 from node.api import mapping
+from node.api.brief import brief_receipt
 from node.api.errors import RequestInvalid, abort
 from node.api.quotas import Quotas
 from node.submit import (
@@ -51,19 +52,19 @@ class NotFinalInTime(LicetError):
         )
 
 
-def _result(outcome: Outcome, pending: int, *, brief: bool) -> pb.SubmitResult:
+def _result(outcome: Outcome, pending: Callable[[], int], *, brief: bool) -> pb.SubmitResult:
     match outcome:
         case Finalized():
-            record = read_receipt(outcome.receipt)
-            receipt = mapping.brief_receipt(record) if brief else mapping.receipt(record)
+            raw = outcome.receipt
+            receipt = brief_receipt(raw) if brief else mapping.receipt(read_receipt(raw))
             return pb.SubmitResult(transaction_hash=outcome.hash, receipt=receipt)
         case Admitted():
-            return pb.SubmitResult(transaction_hash=outcome.hash, admitted=pb.Admitted(pending=pending))
+            return pb.SubmitResult(transaction_hash=outcome.hash, admitted=pb.Admitted(pending=pending()))
         case Refused():
             refusal = mapping.refusal_of_error(outcome.error)
             return pb.SubmitResult(transaction_hash=outcome.hash or b"", refusal=refusal)
         case Pending():
-            return pb.SubmitResult(transaction_hash=outcome.hash, admitted=pb.Admitted(pending=pending))
+            return pb.SubmitResult(transaction_hash=outcome.hash, admitted=pb.Admitted(pending=pending()))
 
 
 def _waits(wait: int) -> bool:
@@ -99,7 +100,7 @@ class Submissions:
         if isinstance(outcome, Pending):
             raise NotFinalInTime(outcome.hash)
         _raise_if_overall(outcomes)
-        return pb.SubmitResponse(result=_result(outcome, self._pending(), brief=False))
+        return pb.SubmitResponse(result=_result(outcome, self._pending, brief=False))
 
     async def batch(self, request: pb.SubmitBatchRequest, context: Any) -> pb.SubmitBatchResponse:
         raws = _checked(request.transactions)
@@ -109,8 +110,8 @@ class Submissions:
         with self._quotas.take(context.peer(), len(raws)):
             outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=_time_left(context))
         _raise_if_overall(outcomes)
-        pending = self._pending()
-        return pb.SubmitBatchResponse(results=[_result(one, pending, brief=False) for one in outcomes])
+        results = [_result(one, self._pending, brief=False) for one in outcomes]
+        return pb.SubmitBatchResponse(results=results)
 
     async def stream(self, context: Any) -> None:
         """Answer requests as their results come, until the client has sent its last."""
@@ -123,8 +124,7 @@ class Submissions:
         async def answer(request: pb.SubmitStreamRequest, raws: Sequence[bytes], wait: bool) -> None:
             try:
                 outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=WAIT_S)
-                pending = self._pending()
-                results = [_result(one, pending, brief=request.brief) for one in outcomes]
+                results = [_result(one, self._pending, brief=request.brief) for one in outcomes]
                 async with writing:
                     await context.write(pb.SubmitStreamResponse(sequence=request.sequence, results=results))
             except (LicetError, grpc.aio.UsageError, grpc.RpcError) as error:
