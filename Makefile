@@ -101,7 +101,7 @@ docker-image: docker-engine setup-runtime ## build the image licet-node (DOCKER_
 	  -d build/docker/wheels -r requirements/runtime.txt
 	@docker build -q -f docker/Dockerfile $(if $(DOCKER_BASE),--build-arg BASE=$(DOCKER_BASE)) -t licet-node:latest .
 
-docker-test: docker-image ## run four containers: buy, read with proof, kill, return (needs a Docker engine)
+docker-test: docker-image ## run four containers: buy, prove, kill, return (needs a Docker engine; takes DOCKER_BASE too)
 	@$(PY) -m tests.cluster.docker_scenario
 
 clean: ## remove everything that was built, the virtual environments included

@@ -45,7 +45,7 @@ _LIMITS: Final = [
     ("grpc.max_send_message_length", FRAME_BYTES_MAX + 1024),
     ("grpc.keepalive_time_ms", 5_000),  # a peer that stopped answering is lost after 10 s
     ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),  # gRPC's own is 60 s, and the longer of the two holds
+    ("grpc.http2.ping_timeout_ms", 5_000),  # gRPC's own 60 s would hold else
     ("grpc.http2.max_pings_without_data", 0),
 ]
 CHANNEL_OPTIONS: Final = [
