@@ -231,10 +231,14 @@ class Core:
         self._out = _Out()
         self._now_ms, self._mono_us = event.now_ms, event.mono_us
         match event:
-            case Received() | Tick() | PeerLost():
+            case Received() | Tick():
                 self._queue.append(event)
+            case PeerLost():
+                self._queue.append(event)
+                self._fetches.lost(event.peer, mono_us=event.mono_us)
             case PeerConnected():
                 self._queue.append(event)
+                self._fetches.connected(event.peer)
                 self._offer(event.peer)
             case Submitted():
                 self._submitted(event)

@@ -1,9 +1,10 @@
 """What this node has asked its peers for, whom it asks next, and when (C-14).
 
 The proposer (or whoever named a batch) is asked first, then everyone in turn,
-one more peer at each timeout, for as long as the batch is needed. An optional
-fetch (a batch that was only offered) is asked for once. Pure: the caller says
-what time it is and sends what `due` returns.
+one more peer at each timeout, for as long as the batch is needed. Peers without
+a channel are passed over while there are others. An optional fetch (a batch
+that was only offered) is asked for once. Pure: the caller says what time it is
+and sends what `due` returns.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Fetches:
 
     def __init__(self, *, others: Iterable[ValidatorIndex]) -> None:
         self._others = tuple(others)
+        self._connected: set[ValidatorIndex] = set()
+        self._turn = 0  # who is asked first where nobody is named: everyone in turn
         self._open: dict[Hash32, _Fetch] = {}
         self._optional = 0
 
@@ -47,11 +50,25 @@ class Fetches:
                 known.optional = False
                 self._optional -= 1
             return
-        # Everybody starts at another peer, so that a lost one is not asked by all at once.
-        first = [source] if source is not None and source in self._others else []
-        peers = first + [peer for peer in self._others if peer not in first]
-        if peers:
-            self._open[digest] = _Fetch(peers=peers, due_us=mono_us)
+        if not self._others:
+            return
+        if source is None or source not in self._others:
+            source = self._others[self._turn % len(self._others)]
+            self._turn += 1
+        at = self._others.index(source)
+        peers = [*self._others[at:], *self._others[:at]]
+        self._open[digest] = _Fetch(peers=peers, due_us=mono_us)
+
+    def connected(self, peer: ValidatorIndex) -> None:
+        """A channel to this peer stands."""
+        self._connected.add(peer)
+
+    def lost(self, peer: ValidatorIndex, *, mono_us: int) -> None:
+        """The channel is gone: what this peer was asked for, the next is asked for at once."""
+        self._connected.discard(peer)
+        for fetch in self._open.values():
+            if fetch.next and fetch.peers[(fetch.next - 1) % len(fetch.peers)] == peer:
+                fetch.due_us = mono_us
 
     def want_offered(self, digest: Hash32, peer: ValidatorIndex, *, mono_us: int) -> None:
         """A peer offers this batch: ask it, once."""
@@ -85,8 +102,7 @@ class Fetches:
             if fetch.optional and fetch.next:
                 given_up.append(digest)
                 continue
-            peer = fetch.peers[fetch.next % len(fetch.peers)]
-            fetch.next += 1
+            peer = self._next_peer(fetch)
             fetch.due_us = mono_us + FETCH_RETRY_US
             requests.setdefault(peer, []).append(digest)
         for digest in given_up:
@@ -96,6 +112,16 @@ class Fetches:
             for peer, digests in requests.items()
             for at in range(0, len(digests), DIGESTS_MAX)
         ]
+
+    def _next_peer(self, fetch: _Fetch) -> ValidatorIndex:
+        peers = fetch.peers
+        for _ in range(len(peers)):
+            peer = peers[fetch.next % len(peers)]
+            fetch.next += 1
+            if peer in self._connected:
+                return peer
+        fetch.next += 1  # nobody is there: ask anyone, the channel may be on its way
+        return peers[(fetch.next - 1) % len(peers)]
 
     def next_at(self) -> int | None:
         """When `due` has something to say next."""

@@ -24,9 +24,28 @@ def test_the_source_is_asked_first_then_all_in_turn() -> None:
         assert one.next_at() == at
         asked += [peer for peer, digests in one.due(at) if digests == (A,)]
         assert one.due(at) == []
-    assert asked == [P2, P1, P3, P2]
+    assert asked == [P2, P3, P1, P2]
     one.done(A)
     assert one.next_at() is None
+
+
+def test_peers_without_a_channel_are_passed_over() -> None:
+    one = fetches()
+    one.connected(P3)
+    one.want(A, P1, mono_us=0)
+    assert one.due(0) == [(P3, (A,))]
+    assert one.due(FETCH_RETRY_US) == [(P3, (A,))]
+    one.connected(P2)
+    assert one.due(2 * FETCH_RETRY_US) == [(P2, (A,))]
+    one.lost(P2, mono_us=2 * FETCH_RETRY_US + 5)
+    assert one.due(2 * FETCH_RETRY_US + 5) == [(P3, (A,))]
+
+
+def test_who_is_asked_first_changes_where_nobody_is_named() -> None:
+    one = fetches()
+    for at in range(3):
+        one.want(Hash32(bytes((at,)) * 32), None, mono_us=0)
+    assert [peer for peer, _ in one.due(0)] == [P1, P2, P3]
 
 
 def test_a_refusal_moves_on_at_once_but_not_around_for_ever() -> None:
