@@ -34,7 +34,6 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "NO_AUTHORITY": _sender("Sign with a key that the sender has registered for this scope."),
         "ID_REUSED": _sender("Choose a new transaction id."),
         "NOT_SIGNED": _sender("Let every party named sign this transaction."),
-        "NO_SUCH_COMMAND": _sender("Use a command of this protocol version."),
         # names and parties
         "NAME_TAKEN": _sender("Choose another id."),
         "UNKNOWN_PARTY": _sender("Register the party first."),
@@ -66,7 +65,6 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "EXCLUSIVE_OVERLAP": _sender("Choose another time, territory, medium or action."),
         "EFFECTIVE_IN_PAST": _sender("Start now or later."),
         "UNKNOWN_AGREEMENT": _sender("Check the agreement's id."),
-        "AGREEMENT_CLOSED": _sender("Nothing is owed or open under it."),
         # use and periods
         "UNKNOWN_FACT": _sender("Report a fact that the terms name."),
         "NOT_REPORTER": _sender("Let the party report that the terms name as the fact's source."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import typing
+from pathlib import Path
 
 import pytest
 from licet import transactions as t
@@ -11,6 +13,7 @@ from licet.genesis import Parameters
 from licet.records import encode
 
 from licensing_vm.domain.table import COMMANDS, PUBLISH_COST_MAX, declared_cost
+from licensing_vm.errors import REASONS
 from licensing_vm.state import State
 from licensing_vm.transition import cost
 from tests.unit.licensing_vm.domain.kit import EUR, Ledger
@@ -105,3 +108,12 @@ def test_amounts_are_above_zero_and_bounded(amount: int) -> None:
     ledger.fund("mint", EUR)
     move = t.Transfer(to="bank", amount=t.Money(currency="EUR", minor=amount))
     assert ledger.refused("mint", move) == "INVALID_AMOUNT"
+
+
+def test_every_reason_is_given_somewhere_and_every_refusal_stands_in_the_table() -> None:
+    room = Path(__file__).parents[4] / "licensing_vm"
+    sources = "\n".join(path.read_text() for path in sorted(room.rglob("*.py")) if path.name != "errors.py")
+    given = set(re.findall(r'Refused\(\s*"([A-Z_]+)"', sources))
+    elsewhere = (room / "program" / "errors.py").read_text() + sources
+    assert given <= set(REASONS)
+    assert [code for code in REASONS if code not in given and f'"{code}"' not in elsewhere] == []
