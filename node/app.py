@@ -206,7 +206,9 @@ class App:
         config, node, driver = self.config, self.node, self.driver
         genesis = self.identity.genesis
         quotas = Quotas(connection_max=config.api_connection_inflight_max, total_max=config.api_inflight_max)
-        queries = Queries(storage=node.storage, proofs=node.proofs, genesis_time_ms=genesis.time_ms)
+        queries = Queries(
+            storage=node.storage, proofs=node.proofs, machine=node.machine, genesis_time_ms=genesis.time_ms
+        )
         self._rows_before = queries.usage_rows()
         self.status = status = StatusView(
             genesis=genesis,

@@ -38,6 +38,13 @@ def brief_receipt(data: bytes) -> pb.Receipt:
     )
 
 
+def is_of(data: bytes, sender: str, id_: bytes) -> bool:
+    """Whether a receipt's canonical bytes are those of a transaction of (sender, id)."""
+    name = sender.encode()
+    named = bytes((len(name),)) + name + bytes((len(id_),)) + id_  # both shorter than 128
+    return data.startswith(named, _HASH_AT + HASH_BYTES)
+
+
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     byte = data[at]
     at += 1

@@ -30,8 +30,8 @@ from node.submit import Ledger
 
 R = TypeVar("R")
 
-EVENTS_PER_RESPONSE: Final = 500
-EVENTS_SCAN: Final = 2_000  # receipts looked at before the loop is given back
+EVENTS_PER_RESPONSE: Final = 200
+EVENTS_SCAN: Final = 100  # receipts looked at before the loop is given back (C-16)
 EVENTS_WAIT_S: Final = 15.0  # a quiet stream tells its cursor this often, so that a dead client is noticed
 
 
@@ -108,7 +108,7 @@ class LedgerService(LedgerServiceServicer):
         else:
             if len(request.id) != ID_BYTES:
                 raise RequestInvalid("id", f"has {len(request.id)} bytes, not {ID_BYTES}")
-            stored = self._queries.receipt_by_id(_name("sender", request.sender), request.id)
+            stored = await self._queries.receipt_by_id(_name("sender", request.sender), request.id)
         if not request.with_proof:
             return pb.GetReceiptResponse(receipt=mapping.receipt(stored.read()))
         proof = self._queries.receipt_proof(stored)
@@ -375,7 +375,7 @@ class LedgerService(LedgerServiceServicer):
     @answering
     async def GetStatement(self, request: Any, context: Any) -> pb.GetStatementResponse:
         party = _name("party", request.party)
-        page = self._queries.statement(
+        page = await self._queries.statement(
             party,
             from_ms=request.from_ms,
             until_ms=request.until_ms,

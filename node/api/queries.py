@@ -1,11 +1,13 @@
 """Reads of the committed state for the API: records with proof, lists by the VM's index rows, statements.
 
-Everything here is synchronous and reads one committed height: nothing of a block under way is seen.
+What changes is read at one committed height, in one go; what never changes (receipts) may be read with
+pauses. Nothing of a block under way is seen.
 Decides nothing about rights; reads are open in this version (see SECURITY.md).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,9 +22,11 @@ from licet.types import Hash32, Height
 
 from licensing_vm.program.encoding import decode as decode_program
 from licensing_vm.program.model import Program
+from licensing_vm.transition import Machine
 from node import indexes
+from node.api.brief import is_of
 from node.api.errors import NotFound, RequestInvalid
-from node.api.pages import Page, collect, key_of, page_size
+from node.api.pages import BREATHE_EVERY, Page, collect, collect_slowly, key_of, page_size
 from node.archive import StoredBlocks
 from node.indexes import StoredReceipt
 from node.proofs import Proofs
@@ -55,8 +59,9 @@ class PageRequest(Protocol):
 class Queries:
     """Reads over one node's store."""
 
-    def __init__(self, *, storage: Storage, proofs: Proofs, genesis_time_ms: int) -> None:
+    def __init__(self, *, storage: Storage, proofs: Proofs, machine: Machine, genesis_time_ms: int) -> None:
         self._storage = storage
+        self._machine = machine
         self._proofs = proofs
         self._blocks = StoredBlocks(storage)
         self._genesis_time_ms = genesis_time_ms
@@ -202,15 +207,25 @@ class Queries:
             raise NotFound("receipt of transaction", transaction.hex())
         return found
 
-    def receipt_by_id(self, sender: str, id_: bytes) -> StoredReceipt:
-        """The receipt of (sender, id): the newest one that a look over the sender's receipts finds."""
+    async def receipt_by_id(self, sender: str, id_: bytes) -> StoredReceipt:
+        """The receipt of (sender, id): the one that used the id, or the newest that did not.
+
+        Inside the validity window the machine knows it; else the sender's receipts are looked over.
+        """
+        known = self._machine.find(sender, id_)
+        if known is not None:
+            height, position = known[1]
+            found = indexes.receipt_at(self._storage, Height(height), position)
+            if found is not None:
+                return found
         newest: StoredReceipt | None = None
-        for stored in indexes.receipts_of_party(self._storage, sender):
-            receipt = stored.read()
-            if receipt.sender == sender and receipt.id == id_:
+        for seen, stored in enumerate(indexes.receipts_of_party(self._storage, sender)):
+            if is_of(stored.data, sender, id_):
                 newest = stored
-                if receipt.consumed:
+                if stored.read().consumed:
                     break
+            if seen % BREATHE_EVERY == BREATHE_EVERY - 1:
+                await asyncio.sleep(0)
         if newest is None:
             raise NotFound("receipt of transaction", f"{sender}/{id_.hex()}")
         return newest
@@ -220,7 +235,7 @@ class Queries:
 
     # --- statements -----------------------------------------------------------------------------
 
-    def statement(
+    async def statement(
         self, party: str, *, from_ms: int, until_ms: int, agreement: str, size: int, token: str
     ) -> Page[StatementLine]:
         """A page of a party's statement: one line a posting, in ledger order."""
@@ -247,7 +262,7 @@ class Queries:
         def wanted(line: StatementLine | None) -> bool:
             return line is not None and (not agreement or line.agreement == agreement)
 
-        page = collect(entries(), wanted, size=page_size(size))
+        page = await collect_slowly(entries(), wanted, size=page_size(size))
         return Page(items=[line for line in page.items if line is not None], next_token=page.next_token)
 
     def _program(self, program_hash: bytes) -> Program | None:

@@ -26,6 +26,7 @@ from node.net.grpc_transport import PortInUse
 SOCKET_PATH_BYTES_MAX: Final = 100
 SOCKET_MODE: Final = 0o600
 GRACE_S: Final = 1.0
+RPCS_MAX: Final = 4_096  # of all clients; a call beyond is refused with RESOURCE_EXHAUSTED
 
 LEDGER_NAME: Final = ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name
 ADMIN_NAME: Final = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
@@ -49,13 +50,14 @@ class ApiServer:
 
     def __init__(self, address: Address, *, message_bytes_max: int) -> None:
         self._server = grpc.aio.server(
+            maximum_concurrent_rpcs=RPCS_MAX,
             options=[
                 ("grpc.max_receive_message_length", message_bytes_max),
                 ("grpc.max_send_message_length", max(message_bytes_max, 16 << 20)),
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_connection_age_grace_ms", 1000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-            ]
+            ],
         )
         try:
             self.port = self._server.add_insecure_port(str(address))

@@ -8,7 +8,7 @@ from licet.entities import NamedValue
 from licet.receipts import Event, Receipt, Refusal
 
 from node.api import mapping
-from node.api.brief import brief_receipt
+from node.api.brief import brief_receipt, is_of
 
 refusals = st.one_of(
     st.none(),
@@ -40,3 +40,6 @@ def test_it_says_what_the_whole_receipt_says(
         entries=(),
     )
     assert brief_receipt(receipt.encode()) == mapping.brief_receipt(receipt)
+    assert is_of(receipt.encode(), sender, b"i" * 16)
+    assert not is_of(receipt.encode(), sender + "x", b"i" * 16)
+    assert not is_of(receipt.encode(), sender, b"j" * 16)
