@@ -55,12 +55,14 @@ def claim(session: Session, args: Any) -> int:
 
 def show(session: Session, args: Any) -> int:
     """One asset and where it comes from."""
+    from licet.statement import percent_text
+
     asset = session.client.get_asset(args.asset)
     lineage = session.client.lineage(args.asset)
     lines = [
         f"{asset.asset}  {asset.kind}, version {asset.version}: {asset.title}",
         f"registered by {asset.registrant}",
-        *(f"pays {leg.party} {leg.share_ppm / 10_000:g} %" for leg in asset.payout),
+        *(f"pays {leg.party} {percent_text(leg.share_ppm, 10**6)}" for leg in asset.payout),
         *(f"content {item.hex()}" for item in asset.content_hashes),
         "",
         lineage.to_text(),
