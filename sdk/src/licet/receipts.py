@@ -16,7 +16,8 @@ from licet.entities import CASH, ISSUED, PAYABLE, RECEIVABLE, NamedValue
 from licet.errors import Fault
 from licet.records import decode, encode, record
 
-# Kinds of journal entries.
+# Kinds of journal entries; on a statement, a sale's leg that pays an ancestor is told apart.
+LINEAGE: Final = "lineage"
 SALE: Final = "sale"
 ACCRUAL: Final = "accrual"
 PAYMENT: Final = "payment"
@@ -145,7 +146,7 @@ def statement_lines(receipt: Receipt, party: str) -> tuple[StatementLine, ...]:
                     index=receipt.index,
                     timestamp_ms=receipt.timestamp_ms,
                     transaction_hash=receipt.transaction_hash,
-                    kind=entry.kind,
+                    kind=LINEAGE if posting.asset and entry.kind == SALE else entry.kind,
                     agreement=entry.agreement,
                     clause=entry.clause,
                     program_hash=entry.program_hash,

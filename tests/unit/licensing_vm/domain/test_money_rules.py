@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from licet.entities import Asset, OpenItem, SplitTotal
+from licet.entities import Asset, Course, OpenItem, SplitTotal
+from licet.receipts import statement_lines
 from licet.transactions import (
     AcceptOffer,
     AddAssetVersion,
     AssetBinding,
     Deposit,
     Money,
+    Pay,
     PayoutLeg,
     PublishTemplate,
     SetPayoutSheet,
@@ -176,6 +178,10 @@ def test_l13_the_diamond_in_all_modes(mode: str, count: str) -> None:
     assert paid == {party: round(float(text) * EUR) for party, text in MODES[mode, count].items()}
     assets = {p.party: p.asset for p in receipt.entries[0].postings if p.change > 0}
     assert assets == {"a": "work_a", "b": "work_b", "c": "work_c", "owner": ""}
+    [line] = statement_lines(receipt, "a")
+    assert (line.kind, line.asset, line.counterparty, line.clause) == ("lineage", "work_a", "buyer", "P1")
+    assert statement_lines(receipt, "owner")[0].kind == "sale"
+    assert {line.counterparty for line in statement_lines(receipt, "buyer")} == {""}
 
 
 def test_l13_an_asset_stores_all_four_weights_of_every_ancestor() -> None:
@@ -275,3 +281,92 @@ def test_l01_a_payment_settles_the_oldest_due_date_first_and_then_pro_rata() -> 
     assert allocate(items, 1_500, 100) == {1: 700, 2: 300, 3: 300, 4: 200}
     assert allocate(items, 2_000, 10) == {1: 700, 2: 300, 3: 600, 4: 400}
     assert sum(allocate(items, 1_001, 1).values()) == 1_001
+
+
+TWO_PAYMENTS = """
+template test.two version 1.0.0 "Two payments, one of them partly back to the buyer" {
+  parties { owner: one; agent: one; buyer: one; }
+  assets { work: image; }
+  currency USD scale 2 round half_even;
+  params { fee: money in USD 0.10 .. USD 1_000.00; }
+  grant G1 "Any" {
+    permit display of work to buyer
+    during 1 year from effective exclusive no sublicense no transfer no
+  }
+  lineage up { mode relative; depth 8; stack max 50%; count once; }
+  pay P1 "Fee" on activated { buyer pays fee; split fee { 10% -> buyer; lineage up; rest -> owner; } }
+  pay P2 "Agent" on activated { let part = fee * 5%; owner pays part to agent; }
+  test "ten" { given fee = USD 10.00; expect paid to buyer = USD 1.00; expect paid to agent = USD 0.50; }
+}
+"""
+
+
+def test_the_open_role_may_be_paid_and_a_bound_role_may_pay_in_the_same_sale() -> None:
+    ledger = ledger_with("x", "y", "z")
+    for issuer in ("mint", "bank"):
+        ledger.run(
+            issuer, Deposit(to="buyer", amount=Money(currency="USD", minor=1_000 + 500 * (issuer == "mint")))
+        )
+    ledger.asset("x", "top")
+    ledger.asset("x", "work")
+    ledger.link("work", "top", 200_000_000)
+    halves = (PayoutLeg(party="y", share_ppm=500_000), PayoutLeg(party="z", share_ppm=500_000))
+    ledger.run("x", SetPayoutSheet(asset="top", legs=halves))
+    terms = publish(ledger, TWO_PAYMENTS)
+    offer = offer_of(
+        "o", terms, {"owner": "studio", "agent": "agency"}, {"fee": "USD 10.01"}, {"work": "work"}
+    )
+    assert ledger.refused("studio", offer) == "NO_TITLE"
+    assert ledger.refused("agency", offer, signers=["x"]) == "NOT_SIGNED", "the owner is made to pay"
+    ledger.run("agency", offer, signers=["studio", "x"])
+    # The bank stands first among the issuers and its claims do not cover 10.01; the mint's do.
+    receipt = ledger.run("buyer", AcceptOffer(agreement="a1", offer="o"))
+    first, second = receipt.entries
+    assert (first.issuer, second.issuer) == ("mint", "mint")
+    assert [(p.party, p.asset, p.change) for p in first.postings] == [
+        ("buyer", "", -1_001),
+        ("buyer", "", 100),
+        ("y", "top", 100),
+        ("z", "top", 100),
+        ("studio", "", 701),
+    ]
+    assert [(p.party, p.change) for p in second.postings] == [("studio", -50), ("agency", 50)]
+    assert ledger.balance("buyer", currency="USD", issuer="mint") == 1_500 - 901
+    assert ledger.refused("buyer", AcceptOffer(agreement="a2", offer="o")) == "INSUFFICIENT_FUNDS"
+
+
+def test_l01_owes_on_activation_makes_lineage_payees_creditors() -> None:
+    ledger = ledger_with("x", "y", "z")
+    ledger.asset("x", "top")
+    ledger.asset("studio", "work")
+    ledger.link("work", "top", 200_000_000)
+    halves = (PayoutLeg(party="y", share_ppm=333_333), PayoutLeg(party="z", share_ppm=666_667))
+    ledger.run("x", SetPayoutSheet(asset="top", legs=halves))
+    owing = {
+        "USD": "EUR",
+        "buyer pays fee;": "buyer owes fee due in 30 days;",
+        "paid to buyer": "owed to buyer",
+    }
+    terms = publish(ledger, TWO_PAYMENTS, replaced=owing)
+    offer = offer_of(
+        "o", terms, {"owner": "studio", "agent": "agency"}, {"fee": "EUR 10.01"}, {"work": "work"}
+    )
+    ledger.fund("studio", EUR)
+    ledger.run("studio", offer)
+    ledger.run("buyer", AcceptOffer(agreement="a1", offer="o"))
+    course = ledger.read(b"course/a1", Course)
+    assert [(item.creditor, item.outstanding) for item in course.open] == [
+        ("buyer", 1_000_000),
+        ("y", 666_666),
+        ("z", 1_333_334),
+        ("studio", 7_010_000),
+    ]
+    ledger.run("buyer", Pay(agreement="a1", amount=Money(currency="EUR", minor=5 * EUR)))
+    left = {item.creditor: item.outstanding for item in ledger.read(b"course/a1", Course).open}
+    assert sum(left.values()) == 5_010_000
+    # The sheet cut finer than a cent, so the pro rata counts the finest common unit: within 1.68 of it.
+    for creditor, whole in (("buyer", 1_000_000), ("y", 666_666), ("z", 1_333_334), ("studio", 7_010_000)):
+        assert abs((whole - left[creditor]) * 1_001 - whole * 500) < 2 * 2 * 1_001
+    ledger.run("buyer", Pay(agreement="a1", amount=Money(currency="EUR", minor=5_010_000)))
+    assert (ledger.balance("y"), ledger.balance("z")) == (666_666, 1_333_334)
+    assert ledger.read(b"course/a1", Course).open == ()
