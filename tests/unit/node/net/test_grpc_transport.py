@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 import pytest
@@ -15,63 +15,14 @@ from licet.types import ChainId, ValidatorIndex
 from node.config import Address
 from node.net import frames
 from node.net.grpc_transport import METHOD, GrpcTransport, PortInUse, TransportConfig
-from node.net.peer_messages import ConsensusMessage, PeerMessage
+from node.net.peer_messages import ConsensusMessage
 from node.net.peers import PeerTable
+from tests.unit.node.net.inbox import LIMIT_S, Inbox
 
 CHAIN = ChainId(b"c" * 32)
 KEYS = [SigningKey(bytes([index + 1]) * 32) for index in range(3)]
 VALIDATORS = ValidatorSet(keys=tuple(key.public_key for key in KEYS))
 NAMES = ("n1", "n2", "n3")
-LIMIT_S = 10.0
-
-
-class Inbox:
-    """A receiver that keeps everything and wakes whoever waits for it."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[int, bytes]] = []
-        self.up: set[int] = set()
-        self.ups = 0
-        self.faults: list[str] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self._changed = asyncio.Condition()
-
-    def connected(self, peer: ValidatorIndex) -> None:
-        assert peer not in self.up
-        self.up.add(peer)
-        self.ups += 1
-        self._wake()
-
-    def lost(self, peer: ValidatorIndex) -> None:
-        assert peer in self.up
-        self.up.discard(peer)
-        self._wake()
-
-    def received(self, peer: ValidatorIndex, messages: Sequence[PeerMessage], size: int) -> None:
-        for message in messages:
-            assert isinstance(message, ConsensusMessage)
-            self.got.append((peer, message.data))
-        self._wake()
-
-    async def room(self, peer: ValidatorIndex) -> None:
-        await self.gate.wait()
-
-    def misbehaved(self, peer: ValidatorIndex, why: str) -> None:
-        self.faults.append(why)
-        self._wake()
-
-    def _wake(self) -> None:
-        async def notify() -> None:
-            async with self._changed:
-                self._changed.notify_all()
-
-        self._task = asyncio.ensure_future(notify())
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(LIMIT_S), self._changed:
-            await self._changed.wait_for(condition)
-
 
 Start = Callable[..., Awaitable[tuple[GrpcTransport, Inbox]]]
 
