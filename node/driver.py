@@ -45,6 +45,7 @@ from node.core_events import (
 from node.executor import Prepared
 from node.inbox import Inbox
 from node.limits import OWN_QUOTA_BYTES, RESULTS_WAITING_MAX, SLICE_US
+from node.memory import Memory
 from node.net import outgoing
 from node.net.peer_messages import (
     BatchesMissing,
@@ -75,6 +76,7 @@ class Driver:
         self.node: Final = node
         self.clock: Final = clock
         self.stages: Final = Stages()
+        self._memory = Memory()
         self._core = node.core
         self._transport = transport
         self._others = tuple(
@@ -124,6 +126,7 @@ class Driver:
         self._guarded(lambda: self._apply(self.node.start(now_ms=self._now(), mono_us=self._mono())))
         if self.failed.done():
             await self.failed
+        self._memory.begin()
         self._schedule()
         await self._transport.start(self)
 
@@ -133,6 +136,7 @@ class Driver:
             return
         self._closed = True
         self._halt()
+        self._memory.end()
         await self._transport.close()
         await self._loop.run_in_executor(None, self._writer.shutdown)
         self.node.close()
@@ -543,6 +547,7 @@ class Driver:
         self.stages.lap(Stage.ORDER)
         self._apply(effects)
         self._reply(prepared)
+        self._memory.step(self._mono())
         self.stages.lap(Stage.REPLY)
 
     def _reply(self, prepared: Prepared) -> None:
