@@ -28,6 +28,7 @@ from tests.bench.network import ROOT, Network
 from tests.bench.signing import Actor, sign_many
 
 OUT = ROOT / "build" / "bench"
+STAGES = ("ceiling", "mix", "sales", "sales_hot", "rows", "idle", "half", "killed")
 
 
 def machine() -> dict[str, Any]:
@@ -85,6 +86,9 @@ class Bench:
         """Saturate for `seconds`; `guess` transactions a second are signed beforehand."""
         raws = await self.sign(recipe, int(guess * seconds), name)
         before_cpu, before_stages = self.network.cpu_s(), self.network.stages()
+        if self.options.spy:
+            command = self.options.spy.format(pid=self.network.nodes[0]["pid"], name=name)
+            await asyncio.create_subprocess_shell(command)
         outcome = await closed_loop(
             self.network.targets,
             raws,
@@ -98,64 +102,86 @@ class Bench:
             stage: seconds_used - before_stages.get(stage, 0.0)
             for stage, seconds_used in self.network.stages().items()
         }
-        if name == "mix" and outcome.committed:
-            per = 1e6 / outcome.committed
-            self.summary["cpu_us_per_tx"] = {k: round(v * per, 1) for k, v in sorted(stages.items())}
+        per = 1e6 / max(1, outcome.committed)
+        table = {stage: round(seconds_used * per, 1) for stage, seconds_used in sorted(stages.items())}
+        table["rest"] = round(max(0.0, used - sum(stages.values())) * per, 1)  # wire, API, event loop
+        if name == "mix":
+            self.summary["cpu_us_per_tx"] = table
             self.summary["cpu_us_per_tx_all"] = round(used * per, 1)
             self.summary["bytes_sent_per_tx"] = round(sum(map(len, raws)) / len(raws), 1)
+        else:
+            self.summary.setdefault("cpu_us_per_tx_by_stage", {})[name] = table
         _report(name, outcome)
         return outcome
 
     async def run(self) -> dict[str, Any]:
-        options, summary = self.options, self.summary
         await self.prepare()
+        for stage in self.options.stages:
+            await getattr(self, f"stage_{stage}")()
+        self.summary["signing_us_per_tx"] = round(self.sign_us, 1)
+        if "tx_per_s" in self.summary:
+            each_us = 1e6 / max(1.0, self.summary["tx_per_s"]) + self.sign_us
+            self.summary["tx_per_s_signing_included"] = round(1e6 / each_us, 1)
+        await self.channel.close()
+        return self.summary
+
+    async def stage_ceiling(self) -> None:
         sample = await self.sign(w.mix, 5_000, "ceiling")
-        summary["verify_ceiling_tx_per_s"] = round(
-            await asyncio.to_thread(verify_ceiling, sample, seconds=options.ceiling_s), 1
-        )
-        _line(f"verify-only ceiling      {summary['verify_ceiling_tx_per_s']:,.0f} tx/s")
+        ceiling = await asyncio.to_thread(verify_ceiling, sample, seconds=self.options.ceiling_s)
+        self.summary["verify_ceiling_tx_per_s"] = round(ceiling, 1)
+        _line(f"{'verify-only ceiling':<24} {ceiling:>9,.0f} /s")
+
+    async def stage_mix(self) -> None:
+        options, summary = self.options, self.summary
         disk_before = self.network.disk_bytes()
         mix = await self.peak("mix", w.mix, options.guess, options.mix_s, options.batch)
         summary["tx_per_s"] = round(mix.rate(), 1)
-        summary["ceiling_share"] = round(summary["tx_per_s"] / summary["verify_ceiling_tx_per_s"], 3)
+        if "verify_ceiling_tx_per_s" in summary:
+            summary["ceiling_share"] = round(summary["tx_per_s"] / summary["verify_ceiling_tx_per_s"], 3)
         summary["peak_latency_ms"] = {
             name: round(mix.percentile_ms(share), 1)
             for name, share in (("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999))
         }
-        summary["bytes_per_tx"] = round(
-            (self.network.disk_bytes() - disk_before) / max(1, mix.committed) / len(self.network.nodes), 1
-        )
-        for name, recipe in (("sales", w.sale), ("sales_hot", w.sale_hot)):
-            outcome = await self.peak(name, recipe, options.guess, options.stage_s, options.batch)
-            summary[f"{name}_per_s"] = round(outcome.rate(), 1)
-        rows = await self.peak("rows", w.usage_thousand, options.guess_reports, options.stage_s, 2)
-        summary["rows_per_s"] = round(rows.rate() * 1000)
-        await self.latency(summary["tx_per_s"])
-        summary["rss_mib"] = round(self.network.rss_mib(), 1)
-        await self.one_killed(summary["tx_per_s"])
-        summary["signing_us_per_tx"] = round(self.sign_us, 1)
-        summary["tx_per_s_signing_included"] = round(
-            1 / (1 / max(1.0, summary["tx_per_s"]) + self.sign_us / 1e6), 1
-        )
-        await self.channel.close()
-        return summary
+        written = self.network.disk_bytes() - disk_before
+        summary["bytes_per_tx"] = round(written / max(1, mix.committed) / len(self.network.nodes), 1)
 
-    async def latency(self, peak: float) -> None:
+    async def stage_sales(self) -> None:
+        outcome = await self.peak(
+            "sales", w.sale, self.options.guess, self.options.stage_s, self.options.batch
+        )
+        self.summary["sales_per_s"] = round(outcome.rate(), 1)
+
+    async def stage_sales_hot(self) -> None:
+        options = self.options
+        outcome = await self.peak("sales_hot", w.sale_hot, options.guess, options.stage_s, options.batch)
+        self.summary["sales_hot_per_s"] = round(outcome.rate(), 1)
+
+    async def stage_rows(self) -> None:
+        options = self.options
+        rows = await self.peak("rows", w.usage_thousand, options.guess_reports, options.stage_s, 10)
+        self.summary["rows_per_s"] = round(rows.rate() * 1000)
+
+    async def stage_idle(self) -> None:
         await asyncio.sleep(2)
         raws = await self.sign(w.payment, int(5 * self.options.idle_s), "idle")
-        idle = await open_loop(self.network.targets, raws, per_second=5)
-        rate, batch = peak / 2, 10
-        raws = await self.sign(w.mix, int(rate * self.options.stage_s) // batch * batch, "half")
-        half = await open_loop(self.network.targets, raws, per_second=rate, batch=batch)
-        self.summary["latency_ms"] = {
-            name: {"p50": round(run.percentile_ms(0.5), 1), "p99": round(run.percentile_ms(0.99), 1)}
-            for name, run in (("idle", idle), ("half", half))
-        }
-        _report("idle, 5 a second", idle)
-        _report("half of the peak", half)
+        self._latency("idle", await open_loop(self.network.targets, raws, per_second=5))
 
-    async def one_killed(self, peak: float) -> None:
+    async def stage_half(self) -> None:
+        rate, batch = self.summary.get("tx_per_s", self.options.guess) / 2, 10
+        raws = await self.sign(w.mix, int(rate * self.options.stage_s) // batch * batch, "half")
+        self._latency("half", await open_loop(self.network.targets, raws, per_second=rate, batch=batch))
+
+    def _latency(self, name: str, run: Outcome) -> None:
+        self.summary.setdefault("latency_ms", {})[name] = {
+            "p50": round(run.percentile_ms(0.5), 1),
+            "p99": round(run.percentile_ms(0.99), 1),
+        }
+        _report(name, run)
+
+    async def stage_killed(self) -> None:
         """Load at 40 % of the peak on the three that stay; the fourth is killed after five seconds."""
+        self.summary["rss_mib"] = round(self.network.rss_mib(), 1)
+        peak = self.summary.get("tx_per_s", self.options.guess)
         rate, batch, seconds = peak * 0.4, 10, self.options.stage_s + 10
         raws = await self.sign(w.mix, int(rate * seconds) // batch * batch, "killed")
         started = asyncio.Event()
@@ -170,7 +196,7 @@ class Bench:
         gaps = outcome.gaps_s(after=killed_at)
         self.summary["gap_s_one_killed"] = round(gaps[0], 3)
         self.summary["gaps_s_one_killed_next"] = [round(gap, 3) for gap in gaps[1:4]]
-        _report("one of four killed", outcome)
+        _report("killed", outcome)
 
 
 def _line(text: str) -> None:
@@ -197,6 +223,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=100, help="transactions per message")
     parser.add_argument("--in-flight", type=int, default=8, help="messages under way on each node")
     parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--stages", type=lambda text: text.split(","), default=STAGES, help="comma-separated")
+    parser.add_argument("--spy", help="a command run during each peak, with {pid} of the first node")
     return parser.parse_args(argv)
 
 

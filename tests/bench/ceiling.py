@@ -14,6 +14,8 @@ from licet.crypto import signature_valid
 from licet.encoding import Tag
 from licet.v1 import transaction_pb2 as pb
 
+from tests.bench.signing import CONTEXT
+
 
 def _verify_for(seconds: float, transactions: Sequence[bytes]) -> float:
     done = 0
@@ -34,6 +36,6 @@ def _verify_for(seconds: float, transactions: Sequence[bytes]) -> float:
 def verify_ceiling(transactions: Sequence[bytes], *, nodes: int = 4, seconds: float = 10.0) -> float:
     """Transactions a second that each of `nodes` processes can check at the same time."""
     sample = list(transactions[:5_000])
-    with ProcessPoolExecutor(nodes) as pool:
+    with ProcessPoolExecutor(nodes, mp_context=CONTEXT) as pool:
         rates = [pool.submit(_verify_for, seconds, sample) for _ in range(nodes)]
         return min(rate.result() for rate in rates)

@@ -6,6 +6,7 @@ validity window stays what genesis says. Every transaction is different (its id 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from licet.encoding import Tag
 from licet.v1 import transaction_pb2 as pb
 
 CORES = os.cpu_count() or 1
+CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy gRPC's threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def sign_many(
     """
     step = -(-count // (CORES * 4)) or 1
     ranges = [(first + at, first + min(at + step, count)) for at in range(0, count, step)]
-    with ProcessPoolExecutor(CORES) as pool:
+    with ProcessPoolExecutor(CORES, mp_context=CONTEXT) as pool:
         parts = [
             pool.submit(_sign_range, recipe, context, envelope, actors, begin, end) for begin, end in ranges
         ]
