@@ -335,12 +335,16 @@ def _command(message: pb.Command) -> t.Command:
     return _FROM_PROTO[kind](getattr(message, kind))
 
 
-def refuse_unknown_fields(message: Any, what: str) -> None:
-    """Raise where `message` holds a field, at any depth, that this version does not know.
+def refuse_unknown_fields(message: Any, what: str, size: int) -> None:
+    """Raise where `message`, read from `size` bytes, holds an unknown field or a byte it does not need.
 
-    Discarding recurses in C and changes the size exactly when something was discarded.
+    Discarding recurses in C and changes the size exactly when something was discarded. What needs more
+    bytes than its meaning (a longer varint, a field given twice, an unpacked column) is refused, because
+    versions of protobuf differ there: 5.26 reads a length of six bytes, 7.36 does not.
     """
     before = message.ByteSize()
+    if before != size:
+        raise MalformedTransaction(what, "is not in its shortest form")
     message.DiscardUnknownFields()
     if message.ByteSize() != before:
         raise MalformedTransaction(what, "holds a field that this version does not know")
@@ -354,7 +358,7 @@ def decode_body(raw: bytes) -> t.TransactionBody:
         message = pb.TransactionBody.FromString(raw)
     except DecodeError:
         raise MalformedTransaction("body", "is no serialized TransactionBody") from None
-    refuse_unknown_fields(message, "body")
+    refuse_unknown_fields(message, "body", len(raw))
     if len(message.id) != t.ID_BYTES:
         raise MalformedTransaction("id", f"has {len(message.id)} bytes, not {t.ID_BYTES}")
     if len(message.chain_id) != HASH_BYTES:
@@ -380,7 +384,7 @@ def decode_transaction(raw: bytes) -> t.Transaction:
     signatures = message.signatures
     if not 1 <= len(signatures) <= t.SIGNATURES_MAX:
         raise MalformedTransaction("signatures", f"has {len(signatures)} items, not 1 to {t.SIGNATURES_MAX}")
-    refuse_unknown_fields(message, "transaction")
+    refuse_unknown_fields(message, "transaction", len(raw))
     signed = []
     for item in signatures:
         if len(item.public_key) != PUBLIC_KEY_BYTES or len(item.signature) != SIGNATURE_BYTES:

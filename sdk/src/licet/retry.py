@@ -74,7 +74,11 @@ class Failure:
 def metadata_of(error: grpc.RpcError) -> dict[str, Any]:
     """Trailing metadata of a failed call."""
     trailing: Any = error.trailing_metadata() if hasattr(error, "trailing_metadata") else None
-    return dict(trailing or ())
+    # A loop, not dict(): the Metadata of older grpcio iterates over pairs and yet has keys().
+    found: dict[str, Any] = {}
+    for key, value in trailing or ():
+        found.setdefault(key, value)
+    return found
 
 
 def refused_by_node(error: grpc.RpcError) -> LicetError:
