@@ -21,11 +21,16 @@ _INT_MARK: Final = (1 << 120) + 0x5EED  # cannot occur as an amount, a time or a
 
 @final
 class Hole:
-    """A field that varies. Use `text(n)` or `number(n)` in the pattern, and fill position n."""
+    """A field that varies. Use `text(n)`, `blob(n)` or `number(n)` in the pattern, and fill position n."""
 
     @staticmethod
     def text(position: int) -> str:
         return _TEXT_MARK.format(position)
+
+    @staticmethod
+    def blob(position: int) -> bytes:
+        """A field of bytes; filled with `blob_bytes`."""
+        return _TEXT_MARK.format(position).encode()
 
     @staticmethod
     def number(position: int) -> int:
@@ -36,6 +41,11 @@ def text_bytes(value: str) -> bytes:
     """A text field as records encode it."""
     raw = value.encode()
     return varint(len(raw)) + raw
+
+
+def blob_bytes(value: bytes) -> bytes:
+    """A field of bytes as records encode it."""
+    return varint(len(value)) + value
 
 
 # Amounts under one offer, heights and times repeat by the thousand.

@@ -44,6 +44,7 @@ class Context:
     """One per machine, begun anew for each transaction."""
 
     __slots__ = (
+        "_rows_before",
         "_tx",
         "currencies",
         "entries",
@@ -79,6 +80,7 @@ class Context:
         self.parties: dict[str, None] = {}
         self.programs: dict[bytes, Any] = {}  # loaded programs by hash, see `domain.programs`
         self.prepared: dict[Any, Any] = {}  # bound terms, see `domain.prepared`
+        self._rows_before = 0
         self._tx: Transaction
 
     # -- life cycle ---------------------------------------------------------
@@ -98,6 +100,7 @@ class Context:
         self.entries = []
         self.index = []
         self.parties = {self.sender: None}
+        self._rows_before = self.rows
         self.state.begin()
 
     def begin_unsigned(self) -> None:
@@ -110,6 +113,7 @@ class Context:
         self.state.begin()
 
     def rollback(self) -> None:
+        self.rows = self._rows_before
         self.state.rollback()
 
     def close_dry(self) -> None:

@@ -33,6 +33,7 @@ from licensing_vm.domain.booking import case_of, run_clauses
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
 from licensing_vm.errors import Refused
+from licensing_vm.mould import Hole, Mould, blob_bytes, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Trigger
 
 # Reports of one period come by the thousand.
@@ -58,22 +59,7 @@ def report_usage(context: Context, command: ReportUsage) -> None:
         _accept(context, command, name, count, total, last)
         context.index.append(f"report/agreement/{name}/{reporter}/{command.report}".encode())
     # Written as bytes: nothing reads a report back, and it would only fill the cache.
-    state.put_new(
-        key,
-        encode(
-            UsageReport(
-                reporter=reporter,
-                report=command.report,
-                fact=command.fact,
-                period_start_ms=command.period_start_ms,
-                agreements=agreements,
-                totals=tuple(totals),
-                rows=len(command.quantity),
-                transaction_hash=context.transaction_hash,
-                height=context.height,
-            )
-        ),
-    )
+    state.put_new(key, _report_bytes(context, command, totals))
     context.rows += len(command.quantity)
     context.event(
         "usage.reported",
@@ -83,6 +69,54 @@ def report_usage(context: Context, command: ReportUsage) -> None:
             "fact": command.fact,
             "rows": str(len(command.quantity)),
         },
+    )
+
+
+# Most reports are of one agreement.
+_ONE_AGREEMENT: Final = Mould(
+    UsageReport(
+        reporter=Hole.text(0),
+        report=Hole.text(1),
+        fact=Hole.text(2),
+        period_start_ms=Hole.number(3),
+        agreements=(Hole.text(4),),
+        totals=(Hole.number(5),),
+        rows=Hole.number(6),
+        transaction_hash=Hole.blob(7),
+        height=Hole.number(8),
+    ),
+    9,
+    tagged=True,
+)
+
+
+def _report_bytes(context: Context, command: ReportUsage, totals: Sequence[int]) -> bytes:
+    """The report's record, encoded."""
+    rows = len(command.quantity)
+    if len(totals) == 1:
+        return _ONE_AGREEMENT.fill(
+            text_bytes(context.sender),
+            text_bytes(command.report),
+            text_bytes(command.fact),
+            number_bytes(command.period_start_ms),
+            text_bytes(command.agreements[0]),
+            number_bytes(totals[0]),
+            number_bytes(rows),
+            blob_bytes(context.transaction_hash),
+            context.height_bytes,
+        )
+    return encode(
+        UsageReport(
+            reporter=context.sender,
+            report=command.report,
+            fact=command.fact,
+            period_start_ms=command.period_start_ms,
+            agreements=command.agreements,
+            totals=tuple(totals),
+            rows=rows,
+            transaction_hash=context.transaction_hash,
+            height=context.height,
+        )
     )
 
 

@@ -198,6 +198,16 @@ def test_one_wrong_row_refuses_the_whole_report(ledger: Ledger, change: dict, co
     assert ledger.refused("advertiser", report("r1", **arguments)) == code
 
 
+def test_rows_count_once_per_accepted_report_and_not_for_a_refused_transaction(ledger: Ledger) -> None:
+    good, bad = report("r1", [(0, 0, 1), (0, 1, 2)]), report("r2", [(1, 0, 1)])
+    result = ledger.block(ledger.tx("advertiser", good, bad), ledger.tx("advertiser", good))
+    assert [done.code for done in result.executed] == ["INVALID_ROWS", ""]
+    assert result.rows == 2
+    kept = ledger.read(b"report/advertiser/r1", UsageReport)
+    assert (kept.totals, kept.rows, kept.fact, kept.height) == ((3,), 2, "impressions", ledger.height)
+    assert kept.transaction_hash == ledger.receipts[-1].transaction_hash
+
+
 def test_only_the_facts_source_reports(ledger: Ledger) -> None:
     assert ledger.refused("studio", report("r1", [(0, 0, 1)])) == "NOT_REPORTER"
 
