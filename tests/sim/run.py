@@ -28,6 +28,7 @@ from tests.sim.world import MS, SECOND, World
 SETTLE_US: Final = 8 * SECOND
 IDLE_US: Final = 300 * MS
 TRANSFERS: Final = 12
+SALES: Final = 8  # of which the buyer can pay four or five
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,8 @@ class Run:
             world.at(world.between(0, 40) * MS, partial(cluster.start, node))
         self.workload.fund(60 * MS)
         self.workload.transfers(TRANSFERS, START_US // 2, heal_us)
+        if world.seed % 5 == 1:
+            self.workload.sales(SALES, 120 * MS, heal_us)
         self.plan(cluster, heal_us)
         world.run_until(heal_us)
         cluster.heal()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from node.storage.schema import VOTES_FILE
+from node.storage.schema import PAYLOAD_FILE, VOTES_FILE
 from tests.sim.checkers import check_all
 from tests.sim.cluster import Cluster
+from tests.sim.draw import Drawn
+from tests.sim.memo import memoised
 from tests.sim.run import Run, run_plan
 from tests.sim.shell import SimNode
 from tests.sim.trouble import START_US
@@ -87,3 +90,54 @@ def test_a_forged_vote_is_refused_in_a_run() -> None:
 
 def _nothing(cluster: Cluster, heal_us: int) -> None:
     """No other trouble."""
+
+
+def _flip_the_last_record(node: SimNode) -> None:
+    """The newest synced votes rot, in both copies: never taken for a tear, however near the end."""
+    data = node.disk.durable(VOTES_FILE)
+    at = 0
+    while at < len(data):
+        start, length = at, int.from_bytes(data[at + 12 : at + 16], "big")
+        at += 64 + 2 * length
+    assert at == len(data), "whole records"
+    for copy in range(2):
+        node.disk.flip(VOTES_FILE, start + 64 + copy * length)
+
+
+def test_damage_at_the_very_end_is_damage() -> None:
+    run = _restart_with(_flip_the_last_record, lost=True)
+    assert not check_all(run.cluster.history)
+    assert _votes_after(run) == 0
+    assert "both copies" in run.cluster.nodes[NODE].problem
+
+
+def test_a_rotten_payload_file_is_reported_and_never_cut() -> None:
+    """A vote may depend on what it held (C-14): the node refuses to start, and the others go on."""
+    sizes: list[int] = []
+
+    def rot(cluster: Cluster, heal_us: int) -> None:
+        node = cluster.nodes[NODE]
+
+        def strike() -> None:
+            node.crash(power=False, why="restart")
+            sizes.append(len(node.disk.durable(PAYLOAD_FILE)))
+            node.disk.flip(PAYLOAD_FILE, 50)
+            cluster.start(node)
+            sizes.append(len(node.disk.durable(PAYLOAD_FILE)))
+            assert not node.up
+            assert "the file payload is damaged" in node.down_why
+
+        cluster.world.at(START_US + 100 * MS, strike)
+
+    with memoised() as memo:
+        run = Run(7, Drawn(plan="rot", adversary="", villain=-1), memo, plan=rot)
+        run.workload.fund(60 * MS)
+        rot(run.cluster, 0)
+        for node in run.cluster.nodes:
+            run.world.at(1, partial(run.cluster.start, node))
+        run.workload.transfers(10, START_US, 2_000 * MS)
+        run.world.run_until(4_000 * MS)
+    others = [node for node in run.cluster.nodes if node.index != NODE]
+    assert sizes[0] == sizes[1] > 0
+    assert not run.workload.open, "clients go to the nodes that are up"
+    assert min(node.height for node in others) > run.cluster.nodes[NODE].height

@@ -1,7 +1,8 @@
 """Clients: real signed transactions, submitted at several nodes, repeated, retried until acknowledged.
 
 A bank puts money into circulation, parties pass it on, some of them more than
-they have. Every transaction keeps its bytes, however often it is submitted.
+they have; in some seeds a shop sells licenses. Every transaction keeps its bytes,
+however often it is submitted.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from licet.builder import SignedTransaction, build_transaction
 from licet.transactions import Command, Deposit, Money, Transfer
 from licet.types import Hash32
 
+from tests.sim import shop
 from tests.sim.cluster import Cluster
 from tests.sim.genesis import BANK, CURRENCY, PARTIES, make_genesis, party_key
 from tests.sim.world import MS
 
-FUNDS_MINOR: Final = 1_000_000
+FUNDS_MINOR: Final = 50_000_000
 VALID_MS: Final = 120_000
 RETRY_US: Final = 400 * MS
 REPEAT_PERCENT: Final = 30
@@ -30,6 +32,7 @@ class Client:
 
     sender: str
     commands: list[Command]
+    signers: tuple[str, ...]
     id: bytes
     signed: SignedTransaction | None = None
 
@@ -41,7 +44,7 @@ class Client:
                 sender=self.sender,
                 commands=self.commands,
                 valid_until_ms=now_ms + VALID_MS,
-                keys=(party_key(self.sender),),
+                keys=tuple(party_key(name) for name in self.signers),
                 id=self.id,
             )
         return self.signed
@@ -79,8 +82,22 @@ class Workload:
             at_us, sender, [Transfer(to=receiver, amount=Money(currency=CURRENCY, minor=minor))], node
         )
 
-    def _send_later(self, at_us: int, sender: str, commands: list[Command], node: int | None = None) -> None:
-        client = Client(sender=sender, commands=commands, id=self._world.random.randbytes(16))
+    def sales(self, count: int, open_us: int, end_us: int) -> None:
+        """A shop opens and sells so many licenses; who asks too early or cannot pay is refused."""
+        self._send_later(open_us, shop.LICENSOR, shop.opening(), also=(shop.AGENCY,))
+        for number in range(count):
+            self._send_later(self._world.between(open_us, end_us), shop.BUYER, shop.sale(number))
+
+    def _send_later(
+        self,
+        at_us: int,
+        sender: str,
+        commands: list[Command],
+        node: int | None = None,
+        also: tuple[str, ...] = (),
+    ) -> None:
+        tx_id = self._world.random.randbytes(16)
+        client = Client(sender=sender, commands=commands, signers=(sender, *also), id=tx_id)
         self.clients.append(client)
         self._world.at(at_us, partial(self._submit, client, node))
 

@@ -1,7 +1,7 @@
 """No money appears or vanishes: entries sum to zero, and balances are what an own ledger computes.
 
-The own ledger replays deposits and transfers out of the chain's bytes, by the
-rules in ten lines: enough cash or nothing. It knows no VM.
+The own ledger replays deposits, transfers and sales out of the chain's bytes, by
+the rules in a few lines: enough cash or nothing. It knows no VM and no terms.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from functools import lru_cache
 from licet.codec import decode_transaction
 from licet.entities import CASH, ISSUED, Balance, balance_key
 from licet.records import decode
-from licet.transactions import Deposit, Transaction, Transfer
+from licet.transactions import AcceptOffer, CreateOffer, Deposit, Transaction, Transfer
 from licet.types import Height
 
+from consensus.types import Block
 from node.batches import parse_batch
 from node.indexes import receipts_after
 from node.storage.port import Storage
+from tests.sim import shop
 from tests.sim.genesis import BANK, CURRENCY, PARTIES, make_genesis
 from tests.sim.history import History
+
+WINDOW_MS = 300_000
 
 
 @lru_cache(maxsize=4_096)
@@ -29,28 +33,63 @@ def transactions_of(batch: bytes) -> tuple[Transaction, ...]:
     return tuple(decode_transaction(raw) for raw in form.transactions)
 
 
+class Books:
+    """Everybody's cash by the own rules; the bank's is what it issued, negative."""
+
+    def __init__(self) -> None:
+        self.cash: dict[str, int] = defaultdict(int)
+        self.open = False  # whether the shop's offer stands
+        self.sales: set[str] = set()
+
+    def apply(self, transaction: Transaction) -> None:
+        """All commands or none."""
+        after, opened, sold = dict(self.cash), self.open, set(self.sales)
+
+        def move(payer: str, receiver: str, minor: int) -> None:
+            after[payer] = after.get(payer, 0) - minor
+            after[receiver] = after.get(receiver, 0) + minor
+            if payer != BANK and after[payer] < 0:
+                raise NotEnough
+
+        try:
+            for command in transaction.body.commands:
+                match command:
+                    case Deposit():
+                        move(BANK, command.to, command.amount.minor)
+                    case Transfer():
+                        move(transaction.body.sender, command.to, command.amount.minor)
+                    case AcceptOffer():
+                        if not opened or command.agreement in sold:
+                            return
+                        sold.add(command.agreement)
+                        move(transaction.body.sender, shop.LICENSOR, shop.LICENSOR_MINOR)
+                        move(transaction.body.sender, shop.AGENCY, shop.AGENCY_MINOR)
+                    case CreateOffer():
+                        opened = True
+        except NotEnough:
+            return
+        self.cash.update(after)
+        self.open, self.sales = opened, sold
+
+
+class NotEnough(Exception):
+    """Somebody would pay more than they have."""
+
+
 def replay(store: Storage) -> dict[str, int]:
-    """Everybody's cash by the own ledger; the bank's is what it issued, negative."""
-    cash: dict[str, int] = defaultdict(int)
+    """The chain's transactions, each once, through the own books."""
+    books = Books()
     seen: set[bytes] = set()
     for height in range(1, (store.height or 0) + 1):
         stored = store.block(Height(height))
         assert stored is not None
+        now_ms = Block.decode(stored.block).header.timestamp_ms
         for transaction in (one for batch in stored.batches for one in transactions_of(batch)):
-            if transaction.hash in seen:
-                continue
-            seen.add(transaction.hash)
-            after = dict(cash)
-            sender, fine = transaction.body.sender, True
-            for command in transaction.body.commands:
-                payer = BANK if isinstance(command, Deposit) else sender
-                assert isinstance(command, Deposit | Transfer), "the workload's commands"
-                after[payer] = after.get(payer, 0) - command.amount.minor
-                after[command.to] = after.get(command.to, 0) + command.amount.minor
-                fine = fine and (payer == BANK or after[payer] >= 0)
-            if fine:
-                cash.update(after)
-    return cash
+            in_time = now_ms <= transaction.body.valid_until_ms <= now_ms + WINDOW_MS
+            if in_time and transaction.hash not in seen:
+                seen.add(transaction.hash)
+                books.apply(transaction)
+    return books.cash
 
 
 def check(history: History) -> list[str]:

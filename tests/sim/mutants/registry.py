@@ -13,6 +13,7 @@ from tests.sim.mutants import (
     nullify_after_finalize,
     payload_not_synced,
     quorum_too_small,
+    read_back_unsynced,
     record_begun_afresh,
     repeats_executed,
     votes_forgotten,
@@ -33,6 +34,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         votes_not_synced,
         repeats_executed,
         record_begun_afresh,
+        read_back_unsynced,
     )
 }
 
