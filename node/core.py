@@ -222,7 +222,8 @@ class Core:
         for block in recovered.blocks:
             self._pool.refer(block)
         for verified in batches:
-            self._pool.add(verified.value, mono_us=mono_us)
+            if self._pool.add(verified.value, mono_us=mono_us) is not Added.NEW:
+                self._out.forget.append(verified.value.digest)
         self._take(self._ordering.start(recovered, now_ms=now_ms, mono_us=mono_us))
         return self._finish()
 
@@ -292,7 +293,9 @@ class Core:
         self._forward_old(mono_us)
         if mono_us >= self._expire_at:
             self._expire_at = mono_us + EXPIRE_EVERY_US
-            self._out.dropped += self._pool.expire(now_ms - EXPIRY_SLACK_MS)
+            gone = self._pool.expire(now_ms - EXPIRY_SLACK_MS)
+            self._out.dropped += gone
+            self._out.forget += (batch.digest for batch in gone)
         for peer, digests in self._fetches.due(mono_us):
             self._send(BatchRequest(digests=digests), to=peer)
         return self._out.done(self._wake())

@@ -438,7 +438,7 @@ class Driver:
         self._outbox += effects.sends
         self._to_execute.extend(effects.execute)
         if effects.dropped:
-            self._waiting.dropped(effects.dropped, now_ms=self._now())
+            self._waiting.dropped(effects.dropped, now_ms=self._now(), retry_ms=RETRY_MS)
         if effects.isolate is not None:
             log.critical(
                 "isolated: a quorum signed other roots than this node computed; it votes no more",

@@ -34,12 +34,12 @@ class Busy(LicetError):
 
 
 class Overloaded(LicetError):
-    """The node did not come to look at the transaction in time."""
+    """The node did not come to look at the transaction in time, or had no room for it."""
 
     def __init__(self, *, retry_ms: int) -> None:
         super().__init__(
             "RESOURCE_EXHAUSTED",
-            "This node did not come to check the transaction in the time given; it was not admitted.",
+            "This node has more transactions to check than it can hold; this one was not admitted.",
             fault=Fault.SENDER,
             remedy=f"Submit again in {retry_ms} ms.",
             facts={"retry_ms": str(retry_ms)},

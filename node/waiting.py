@@ -81,10 +81,15 @@ class Waiting:
         for call, position in self._calls.pop(transaction, ()):
             call.settle(position, outcome)
 
-    def dropped(self, batches: Sequence[Batch], *, now_ms: int) -> None:
-        """These batches expired before a block ordered them."""
+    def dropped(self, batches: Sequence[Batch], *, now_ms: int, retry_ms: int) -> None:
+        """These batches expired before a block ordered them, or there was no room for them."""
         for batch in batches:
             for transaction in batch.transactions:
                 if transaction.hash in self._calls:
-                    error = Expired(valid_until_ms=transaction.body.valid_until_ms, now_ms=now_ms)
+                    until_ms = transaction.body.valid_until_ms
+                    error = (
+                        Expired(valid_until_ms=until_ms, now_ms=now_ms)
+                        if until_ms < now_ms
+                        else Overloaded(retry_ms=retry_ms)
+                    )
                     self.resolve(transaction.hash, Refused(hash=transaction.hash, error=error))

@@ -227,6 +227,7 @@ def test_expired_batches_are_dropped_and_named() -> None:
     arrived(core, batch)
     effects = tick(core, 2_000_000, TimestampMs(START_MS + 5_000))
     assert effects.dropped == (batch,)
+    assert effects.forget_payload == (batch.digest,)  # or the payload file would grow for ever
     tick(core, 2_000_001, TimestampMs(START_MS + 5_000))
     told = [one.pending for one in ordering.seen if isinstance(one, WorkChanged)]
     assert told == [True, False]
