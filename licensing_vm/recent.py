@@ -41,6 +41,18 @@ class RecentIds:
         """The hash that used it and the place of its receipt."""
         return self._known.get((sender, id_))
 
+    def find_at(self, sender: str, id_: bytes, now_ms: int) -> _Use | None:
+        """What a block of this time would find; changes nothing."""
+        use = self._known.get((sender, id_))
+        if use is None:
+            return None
+        for time, uses in self._blocks:
+            if time + self._window >= now_ms:
+                break
+            if uses.get((sender, id_)) is use:
+                return None
+        return use
+
     def open(self, now_ms: int) -> None:
         """Begin a block: set aside what no valid transaction can repeat any more.
 

@@ -177,6 +177,9 @@ class Machine:
     ) -> Receipt:
         """What executing it alone now would do; changes nothing and consumes no id.
 
+        An id that another body used is refused as in a block. An exact repeat is told as if it were
+        the first: whoever asks for it has the first receipt (`find`).
+
         `trusted` takes the sender's authority and the window for granted (Quote); `unfunded` lets cash
         go below zero, so that a price can be told to somebody who cannot pay it yet.
         """
@@ -211,7 +214,8 @@ class Machine:
     def _one(self, tx: Transaction, index: int, *, dry: bool = False, trusted: bool = False) -> Executed:
         body = tx.body
         context = self._context
-        known = self._recent.find(body.sender, body.id)
+        find = self._recent.find
+        known = self._recent.find_at(body.sender, body.id, context.now) if dry else find(body.sender, body.id)
         if known is not None and known[0] == tx.hash and not dry:
             return Executed(tx.hash, Status.REPEATED, known[1], b"", "", (), ())
         context.begin(tx, index)
@@ -219,7 +223,7 @@ class Machine:
         try:
             if not trusted:
                 self._admit(tx)
-            if known is not None and not dry:
+            if known is not None and known[0] != tx.hash:
                 raise Refused("ID_REUSED", "Another transaction of this sender has this id.")
             consumed = True
             for command in body.commands:

@@ -224,7 +224,11 @@ class App:
             ledger=driver,
             queries=queries,
             submissions=Submissions(
-                ledger=driver, machine=node.machine, verifier=node.verifier, quotas=quotas
+                ledger=driver,
+                machine=node.machine,
+                verifier=node.verifier,
+                quotas=quotas,
+                receipt=queries.receipt,
             ),
             decisions=Decisions(
                 chain_id=self.identity.chain_id,

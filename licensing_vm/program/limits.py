@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from licet import transactions
+
 LANGUAGE_VERSION: Final = 1
 
-SOURCE_BYTES_MAX: Final = 256 * 1024
+SOURCE_BYTES_MAX: Final = transactions.SOURCE_BYTES_MAX  # what passes `check` fits a transaction
 TOKENS_MAX: Final = 60_000
 NESTING_MAX: Final = 24  # parentheses inside one expression
 NAME_CHARS_MAX: Final = 64

@@ -26,6 +26,7 @@ STATUS_BY_CODE: Final = {
     "REQUEST_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
     "PAGE_TOKEN_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
     "CURSOR_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_QUESTION": grpc.StatusCode.INVALID_ARGUMENT,
     "INVALID_ENCODING": grpc.StatusCode.INVALID_ARGUMENT,
     "INVALID_SIGNATURE": grpc.StatusCode.UNAUTHENTICATED,
     "TX_MALFORMED": grpc.StatusCode.INVALID_ARGUMENT,
@@ -38,6 +39,11 @@ STATUS_BY_CODE: Final = {
     "CLOCK_NOT_MANUAL": grpc.StatusCode.FAILED_PRECONDITION,
     "NOT_FINAL_IN_TIME": grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+# A status travels in HTTP/2 trailers, where a connection ends with the first block above its bound: gRPC
+# clients take 8 to 16 KiB, and a message is percent-encoded, three bytes for one.
+MESSAGE_BYTES_MAX: Final = 500
+FACT_BYTES_MAX: Final = 200
+FACTS_MAX: Final = 8
 _BY_FAULT: Final = {
     Fault.SENDER: grpc.StatusCode.FAILED_PRECONDITION,
     Fault.PEER: grpc.StatusCode.UNAVAILABLE,
@@ -82,8 +88,17 @@ def status_of(error: LicetError) -> grpc.StatusCode:
 def details_of(error: LicetError) -> bytes:
     """The serialized google.rpc.Status of a domain error."""
     code: int = status_of(error).value[0]
-    metadata = {**error.facts, "fault": error.fault.value, "remedy": error.remedy}
-    return encode_status(code, error.message, ErrorInfo(reason=error.code, metadata=metadata))
+    facts = list(error.facts.items())[:FACTS_MAX]
+    metadata = {_cut(name, FACT_BYTES_MAX): _cut(value, FACT_BYTES_MAX) for name, value in facts}
+    metadata |= {"fault": error.fault.value, "remedy": _cut(error.remedy, MESSAGE_BYTES_MAX)}
+    message = _cut(error.message, MESSAGE_BYTES_MAX)
+    return encode_status(code, message, ErrorInfo(reason=error.code, metadata=metadata))
+
+
+def _cut(text: str, at_most: int) -> str:
+    """The text, or its beginning where a request made it long."""
+    raw = text.encode()
+    return text if len(raw) <= at_most else raw[:at_most].decode(errors="ignore") + "…"
 
 
 async def abort(context: Any, error: Exception, *, what: str) -> NoReturn:
@@ -96,5 +111,7 @@ async def abort(context: Any, error: Exception, *, what: str) -> NoReturn:
             fault=Fault.US,
             remedy="Tell the node's operator, and try another node.",
         )
-    await context.abort(status_of(error), str(error), ((METADATA_KEY, details_of(error)),))
+    await context.abort(
+        status_of(error), _cut(str(error), MESSAGE_BYTES_MAX), ((METADATA_KEY, details_of(error)),)
+    )
     raise AssertionError("abort returns never")

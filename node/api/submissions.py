@@ -13,14 +13,16 @@ from typing import Any, Final
 import grpc.aio
 from licet.errors import Fault, LicetError
 from licet.receipts import Receipt, read_receipt
+from licet.transactions import Transaction
 from licet.types import Hash32
 from licet.v1 import ledger_pb2 as pb
 
 from licensing_vm.transition import Machine
 from node.api import mapping
 from node.api.brief import brief_receipt
-from node.api.errors import RequestInvalid, abort
+from node.api.errors import NotFound, RequestInvalid, abort
 from node.api.quotas import Quotas
+from node.indexes import StoredReceipt
 from node.submit import (
     SUBMIT_BYTES_MAX,
     SUBMIT_TRANSACTIONS_MAX,
@@ -82,8 +84,17 @@ def _time_left(context: Any) -> float:
 class Submissions:
     """The submitting half of the ledger service."""
 
-    def __init__(self, *, ledger: Ledger, machine: Machine, verifier: Verifier, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        machine: Machine,
+        verifier: Verifier,
+        quotas: Quotas,
+        receipt: Callable[[Hash32], StoredReceipt],
+    ) -> None:
         self._ledger = ledger
+        self._receipt = receipt
         self._machine = machine
         self._verifier = verifier
         self._quotas = quotas
@@ -154,12 +165,14 @@ class Submissions:
             await abort(context, failure[0], what="SubmitStream")
 
     def _validate(self, raw: bytes) -> pb.SubmitResult:
-        """Execute against the current state without submitting."""
+        """What submitting it now would answer, executed against the current state without submitting."""
         now_ms = self._ledger.status().now_ms
         try:
             transaction = self._verifier.admit_form(raw)
         except LicetError as error:
             return pb.SubmitResult(refusal=mapping.refusal_of_error(error))
+        if (first := self._first_receipt(transaction)) is not None:
+            return pb.SubmitResult(transaction_hash=transaction.hash, receipt=mapping.receipt(first))
         try:
             self._verifier.admit(transaction, now_ms=now_ms)
         except LicetError as error:
@@ -170,6 +183,16 @@ class Submissions:
             refusal = mapping.refusal(receipt.refusal)
             return pb.SubmitResult(transaction_hash=transaction.hash, refusal=refusal)
         return pb.SubmitResult(transaction_hash=transaction.hash, receipt=mapping.receipt(receipt))
+
+    def _first_receipt(self, transaction: Transaction) -> Receipt | None:
+        """The receipt of a transaction whose id it used itself; None while its block is being written."""
+        used = self._machine.find(transaction.body.sender, transaction.body.id)
+        if used is None or used[0] != transaction.hash:
+            return None
+        try:
+            return self._receipt(transaction.hash).read()
+        except NotFound:
+            return None
 
     def _pending(self) -> int:
         return self._ledger.status().unordered_transactions

@@ -55,6 +55,22 @@ def test_another_body_under_the_same_id_is_refused(ledger: Ledger) -> None:
     ]
 
 
+def test_a_dry_run_sees_the_ids_a_block_of_its_time_would_see(ledger: Ledger) -> None:
+    first = ledger.tx("payer", Transfer(to="payee", amount=CENT), id_=b"x" * 16)
+    ledger.block(first)
+    other = ledger.tx(
+        "payer",
+        Transfer(to="payee", amount=Money(currency="EUR", minor=1)),
+        id_=b"x" * 16,
+        valid_for_ms=400_000,
+    )
+    within, after = ledger.now + 300_000, ledger.now + 300_001
+    for now_ms, code in ((within, "ID_REUSED"), (after, None), (within, "ID_REUSED")):
+        refusal = ledger.machine.dry_run(other, now_ms).refusal
+        assert (refusal.code if refusal else None) == code
+    assert ledger.block(other, at_ms=within).executed[0].code == "ID_REUSED"
+
+
 def test_a_refusal_consumes_the_id(ledger: Ledger) -> None:
     tx = ledger.tx("payer", Transfer(to="payee", amount=Money(currency="EUR", minor=101 * EUR)))
     assert outcome(ledger, tx, tx) == [refused("INSUFFICIENT_FUNDS"), REPEATED]

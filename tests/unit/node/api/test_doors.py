@@ -127,3 +127,19 @@ async def test_a_stream_waits_for_room() -> None:
     await asyncio.wait_for(waiting, 5)
     quotas.give_back("one", 50)
     assert quotas.waiting == 0
+
+
+async def test_a_long_question_is_refused_in_few_words_and_the_connection_goes_on(running: Running) -> None:
+    """A status beyond a client's bound for trailers ends its whole connection."""
+    for long in ("x" * 100_000, "\u00e4" * 100_000):
+        question = ledger_pb2.AuthorizeRequest(party="studio", asset="photo1", action=long)
+        with pytest.raises(grpc.RpcError) as refused:
+            await running.stub.Authorize(question, timeout=10)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        trailers = refused.value.trailing_metadata()
+        info = decode_status(next(value for key, value in trailers if key == METADATA_KEY))
+        assert info is not None
+        assert info.reason == "INVALID_QUESTION"
+        assert info.metadata["fault"] == "sender"
+        assert sum(len(value) for _, value in trailers) < 8192
+    assert (await running.stub.GetStatus(ledger_pb2.GetStatusRequest(), timeout=10)).node == "n1"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from licet import transactions as t
+from licet.builder import build_transaction
 from licet.client_commands import Submission
 from licet.errors import LicetError
 from licet.outcomes import RefusedAtAdmission
@@ -168,3 +170,31 @@ async def test_status_headers_and_genesis(running: Running) -> None:
     genesis = await running.stub.GetGenesis(pb.GetGenesisRequest())
     assert genesis.json == running.client.genesis.to_json()
     assert dataclasses.is_dataclass(running.client.genesis)
+
+
+async def test_validate_only_answers_as_submitting_would(running: Running) -> None:
+    await fund(running)
+    status = await running.client.status()
+
+    def signed(minor: int, id_: bytes) -> pb.SubmitRequest:
+        command = t.Transfer(to="agency", amount=t.Money(currency="EUR", minor=minor))
+        built = build_transaction(
+            chain_id=running.client.genesis.chain_id(),
+            sender="studio",
+            commands=[command],
+            valid_until_ms=status.now_ms + 60_000,
+            keys=[development_key("studio")],
+            id=id_,
+        )
+        return pb.SubmitRequest(transaction=built.raw)
+
+    def asked(request: pb.SubmitRequest) -> pb.SubmitRequest:
+        return pb.SubmitRequest(transaction=request.transaction, validate_only=True)
+
+    first, other = signed(5, b"i" * 16), signed(6, b"i" * 16)
+    assert (await running.stub.Submit(asked(first))).result.receipt.committed
+    done = (await running.stub.Submit(first)).result
+    assert done.receipt.committed
+    assert (await running.stub.Submit(asked(first))).result == done  # the first receipt, and no other
+    assert (await running.stub.Submit(asked(other))).result.refusal.code == "ID_REUSED"
+    assert (await running.stub.Submit(other)).result.receipt.refusal.code == "ID_REUSED"
