@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -275,3 +276,27 @@ def test_nobody_signs_on_the_wrong_network(network: Network, tmp_path: Path) -> 
     code, _, err = licet(network, *pay, party="studio", keys=tmp_path)
     assert code == cli.MISUSE
     assert "nothing was signed" in err
+
+
+@cluster
+def test_the_readme_s_ten_lines_run(tmp_path: Path) -> None:
+    """As printed, but for the port and the party, which here are a stocked network's."""
+    text = (ROOT / "sdk" / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    with Network(node_root=ROOT, world="stock") as stocked:
+        (tmp_path / "genesis.json").write_bytes(stocked.genesis_file.read_bytes())
+        save_key(tmp_path / "acme.key", stocked.key("advertiser"))
+        lines = found.group(1).replace("127.0.0.1:7400", stocked.targets[0]).replace('"acme"', '"advertiser"')
+        done = subprocess.run(
+            [sys.executable, "-c", lines],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("False No agreement grants advertiser any right in photo-001.")
+    assert "EUR -99.99" in done.stdout
+    assert "validators signed" in done.stdout.splitlines()[-1]
