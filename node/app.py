@@ -33,7 +33,7 @@ from node.api.status import StatusView
 from node.api.submissions import Submissions
 from node.assembly import Node, assemble, chain_config, create_signing_record
 from node.clock import Clock, VirtualClock, WallClock
-from node.config import Config
+from node.config import Config, check_peers
 from node.driver import Driver
 from node.keyfiles import refuse_development_keys
 from node.net.grpc_transport import GrpcTransport, TransportConfig
@@ -152,6 +152,8 @@ class App:
     def __init__(self, config: Config, identity: Identity) -> None:
         self.config = config
         self.identity = identity
+        names = [validator.name for validator in identity.genesis.validators]
+        check_peers(config, names)
         if not (config.data / VOTES_FILE).exists() and not (config.data / LEDGER_FOLDER).exists():
             raise NotInitialised(config.data)
         self._folder = DataFolder(config.data)
@@ -160,7 +162,6 @@ class App:
         except BaseException:
             self._folder.close()
             raise
-        names = [validator.name for validator in identity.genesis.validators]
         self.peers = PeerTable(names, identity.index, config.peers)
         self.driver = Driver(self.node, clock=self._clock(), transport=self._transport())
         self._rows_before = 0

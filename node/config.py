@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -344,6 +344,17 @@ def _check_binding(config: Config) -> None:
                 f"is {address}, which other machines can reach",
                 remedy=f"Set {section}.remote = true if that is meant, or listen on 127.0.0.1.",
                 source="network",
+            )
+
+
+def check_peers(config: Config, names: Sequence[str]) -> None:
+    """Refuse an address for somebody whom genesis does not name: most likely a name misspelt."""
+    for name in config.peers:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            remedy = f"Did you mean {near[0]}?" if near else f"Genesis names: {', '.join(names)}."
+            raise InvalidConfig(
+                f"peers.{name}", "names no validator of genesis", remedy=remedy, source="peers"
             )
 
 

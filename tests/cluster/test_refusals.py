@@ -93,6 +93,11 @@ async def test_a_value_out_of_range_or_from_a_misspelt_variable(net: network.Net
     )
 
 
+async def test_a_peer_that_genesis_does_not_name(net: network.NetworkFolder) -> None:
+    answer = await node("start", *at(net), environment={"LICET_NODE_PEERS": "n11=127.0.0.1:1"})
+    refused(answer, r"peers\.n11 .*names no validator of genesis\. Did you mean n1\?")
+
+
 async def test_binding_beyond_loopback_needs_a_word(net: network.NetworkFolder) -> None:
     answer = await node("start", *at(net), environment={"LICET_NODE_API_LISTEN": "0.0.0.0:7400"})
     refused(answer, r"other machines can reach.*api\.remote = true")
