@@ -44,20 +44,8 @@ def signing() -> list[dict[str, Any]]:
     return cases
 
 
-def record_values() -> dict[str, Any]:
-    """Records that hold every kind of field: integers of all lengths, options, lists, nested records."""
-    named = e.NamedValue(name="impressions", value="2500000")
-    grant = e.GrantInterval(
-        grant="G1",
-        asset="photo-001",
-        grantee="publisher",
-        actions=("display", "reproduce"),
-        territories=("EEA",),
-        media=("print", "social", "web"),
-        exclusive="no",
-        from_ms=1_767_225_600_000,
-        until_ms=1_830_297_600_000,
-    )
+def receipt_values(named: e.NamedValue) -> dict[str, Any]:
+    """Receipts of both outcomes, with an entry that balances."""
     posting = r.Posting(party="ada.okafor", account=e.CASH, asset="", change=-69_990_000)
     entry = r.JournalEntry(
         kind=r.SALE,
@@ -78,6 +66,43 @@ def record_values() -> dict[str, Any]:
         "timestamp_ms": 1_767_225_600_041,
         "consumed": True,
     }
+    return {
+        "receipt_committed": r.Receipt(
+            **receipt,
+            refusal=None,
+            events=(r.Event(kind="agreement.activated", attributes=(named,)),),
+            entries=(entry,),
+        ),
+        "receipt_refused": r.Receipt(
+            **receipt,
+            refusal=r.Refusal(
+                code="INSUFFICIENT_FUNDS",
+                message="The balance is short.",
+                fault="sender",
+                remedy="Deposit first, or pay less.",
+                facts=(named,),
+                clause="P1",
+            ),
+            events=(),
+            entries=(),
+        ),
+    }
+
+
+def record_values() -> dict[str, Any]:
+    """Records that hold every kind of field: integers of all lengths, options, lists, nested records."""
+    named = e.NamedValue(name="impressions", value="2500000")
+    grant = e.GrantInterval(
+        grant="G1",
+        asset="photo-001",
+        grantee="publisher",
+        actions=("display", "reproduce"),
+        territories=("EEA",),
+        media=("print", "social", "web"),
+        exclusive="no",
+        from_ms=1_767_225_600_000,
+        until_ms=1_830_297_600_000,
+    )
     return {
         "balance_zero": e.Balance(amount=0),
         "balance_below_zero": e.Balance(amount=-1),
@@ -109,25 +134,7 @@ def record_values() -> dict[str, Any]:
             versions=(1,),
             grants=(grant,),
         ),
-        "receipt_committed": r.Receipt(
-            **receipt,
-            refusal=None,
-            events=(r.Event(kind="agreement.activated", attributes=(named,)),),
-            entries=(entry,),
-        ),
-        "receipt_refused": r.Receipt(
-            **receipt,
-            refusal=r.Refusal(
-                code="INSUFFICIENT_FUNDS",
-                message="The balance is short.",
-                fault="sender",
-                remedy="Deposit first, or pay less.",
-                facts=(named,),
-                clause="P1",
-            ),
-            events=(),
-            entries=(),
-        ),
+        **receipt_values(named),
     }
 
 
@@ -167,29 +174,27 @@ def refused_records() -> list[dict[str, Any]]:
     ]
 
 
-def commands() -> dict[str, t.Command]:
-    """One of each kind, every field set."""
-    money = t.Money(currency="EUR", minor=99_990_000)
-    key = t.Key(public_key=SigningKey(SEED).public_key, scopes=("license", "pay"), expires_ms=9)
-    program = Hash32(bytes([5]) * 32)
-    roles = (t.RoleBinding(role="licensor", party="ada.okafor"),)
-    params = (t.ParamBinding(name="fee", value="EUR 99.99"),)
-    assets = (t.AssetBinding(slot="work", asset="photo-001"),)
-    content = (bytes([6]) * 32, bytes([7]) * 32)
+CONTENT = (bytes([6]) * 32, bytes([7]) * 32)
+PROGRAM = Hash32(bytes([5]) * 32)
+KEY = t.Key(public_key=SigningKey(SEED).public_key, scopes=("license", "pay"), expires_ms=9)
+
+
+def party_and_asset_commands() -> dict[str, t.Command]:
+    """Parties, keys, assets, claims, lineage: one of each kind, every field set."""
     return {
-        "register_party": t.RegisterParty(name="Ada Okafor", kind="person", keys=(key,)),
-        "add_key": t.AddKey(key=key),
-        "revoke_key": t.RevokeKey(public_key=key.public_key),
+        "register_party": t.RegisterParty(name="Ada Okafor", kind="person", keys=(KEY,)),
+        "add_key": t.AddKey(key=KEY),
+        "revoke_key": t.RevokeKey(public_key=KEY.public_key),
         "register_asset": t.RegisterAsset(
             asset="photo-001",
             kind="photo",
             title="Harbour at dawn",
-            content_hashes=content,
+            content_hashes=CONTENT,
             external_ids=(t.ExternalId(scheme="iscc", value="ISCC:KACYPXW445FTYNJ3"),),
             evidence_hash=bytes([8]) * 32,
         ),
         "add_asset_version": t.AddAssetVersion(
-            asset="photo-001", content_hashes=content, evidence_hash=bytes([8]) * 32
+            asset="photo-001", content_hashes=CONTENT, evidence_hash=bytes([8]) * 32
         ),
         "register_claim": t.RegisterClaim(
             claim="photo-001.1",
@@ -215,15 +220,25 @@ def commands() -> dict[str, t.Command]:
                 t.PayoutLeg(party="agency", share_ppm=400_000),
             ),
         ),
+    }
+
+
+def terms_and_money_commands() -> dict[str, t.Command]:
+    """Terms, agreements, usage, money: one of each kind, every field set."""
+    money = t.Money(currency="EUR", minor=99_990_000)
+    roles = (t.RoleBinding(role="licensor", party="ada.okafor"),)
+    params = (t.ParamBinding(name="fee", value="EUR 99.99"),)
+    assets = (t.AssetBinding(slot="work", asset="photo-001"),)
+    return {
         "publish_template": t.PublishTemplate(source='template x version 1.0.0 "Ünïcode" { }'),
-        "deprecate_template": t.DeprecateTemplate(program_hash=program),
+        "deprecate_template": t.DeprecateTemplate(program_hash=PROGRAM),
         "create_offer": t.CreateOffer(
-            offer="photos", program_hash=program, roles=roles, params=params, assets=assets, expires_ms=77
+            offer="photos", program_hash=PROGRAM, roles=roles, params=params, assets=assets, expires_ms=77
         ),
         "withdraw_offer": t.WithdrawOffer(offer="photos"),
         "accept_offer": t.AcceptOffer(agreement="a-1", offer="photos", assets=assets, effective_ms=78),
         "create_agreement": t.CreateAgreement(
-            agreement="a-2", program_hash=program, roles=roles, params=params, assets=assets, effective_ms=79
+            agreement="a-2", program_hash=PROGRAM, roles=roles, params=params, assets=assets, effective_ms=79
         ),
         "report_usage": t.ReportUsage(
             report="jan.1",
@@ -240,6 +255,11 @@ def commands() -> dict[str, t.Command]:
         "transfer": t.Transfer(to="studio", amount=money, issuer="bank", reference="thanks"),
         "pay": t.Pay(agreement="ad-001", amount=money),
     }
+
+
+def commands() -> dict[str, t.Command]:
+    """One of each kind."""
+    return {**party_and_asset_commands(), **terms_and_money_commands()}
 
 
 def transactions() -> list[dict[str, Any]]:
