@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 
 from tests.sim.mutants.registry import MUTANTS
@@ -44,26 +43,21 @@ def _one(seed: int, mutant: str, *, trace: bool) -> int:
 
 def _many(first: int, count: int, mutant: str) -> int:
     failed: list[Outcome] = []
-    kinds: Counter[str] = Counter()
-    slowest: Outcome | None = None
+    healed: dict[str, list[int]] = {}  # plan or adversary → times to the first block after healing
     for number, seed in enumerate(range(first, first + count), start=1):
         outcome = run_seed(seed, mutant=mutant)
-        kinds[outcome.adversary or outcome.plan] += 1
-        if slowest is None or (outcome.progress_us or 0) > (slowest.progress_us or 0):
-            slowest = outcome
+        healed.setdefault(outcome.adversary or outcome.plan, []).append(outcome.progress_us or 0)
         if outcome.failures:
             failed.append(outcome)
             print(describe(outcome))
             report(outcome)
         if number % 50 == 0:
             print(f"{number} of {count} seeds, {len(failed)} failed", flush=True)
-    print(
-        f"{count} seeds from {first}: {len(failed)} failed; "
-        + ", ".join(f"{k} {v}" for k, v in sorted(kinds.items()))
-    )
-    if slowest is not None:
-        slow_ms = (slowest.progress_us or 0) // 1000
-        print(f"slowest first block after healing: {slow_ms} ms (seed {slowest.seed})")
+    print("first final block after healing, ms:         seeds   p50   max")
+    for kind, times in sorted(healed.items()):
+        times.sort()
+        print(f"  {kind:<43}{len(times):>5}{times[len(times) // 2] // 1000:>6}{times[-1] // 1000:>6}")
+    print(f"{count} seeds from {first}: {len(failed)} failed")
     return 1 if failed else 0
 
 

@@ -20,7 +20,7 @@ from tests.sim.draw import Drawn, draw
 from tests.sim.genesis import make_genesis
 from tests.sim.memo import SignatureMemo, memoised
 from tests.sim.mutants.registry import MUTANTS, mutated
-from tests.sim.shell import Costs
+from tests.sim.process import Costs
 from tests.sim.trouble import PLANS, START_US, Plan
 from tests.sim.workload import Workload
 from tests.sim.world import MS, SECOND, World
