@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from licet.outcomes import Conflict, RefusedInBlock
 from licet.proof import verify_proof
 from licet.sync_client import SyncClient
 from licet.testing import Network, NetworkFailed
-from licet.transactions import Money, Transfer
+from licet.transactions import AcceptOffer, Money, Transfer
 from licet.usage import UsageRow, format_time_ms, period_bounds_ms
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -300,3 +301,28 @@ def test_the_readme_s_ten_lines_run(tmp_path: Path) -> None:
     assert done.stdout.startswith("False No agreement grants advertiser any right in photo-001.")
     assert "EUR -99.99" in done.stdout
     assert "validators signed" in done.stdout.splitlines()[-1]
+
+
+@cluster
+async def test_a_node_killed_under_load_loses_nothing_and_doubles_nothing(
+    network: Network, studio: SyncClient
+) -> None:
+    """The client's node dies with hundreds of sales on its stream; each executes exactly once."""
+    count, fee = 600, 100_000_000
+    async with await network.connect("advertiser") as buyer:
+        before = [b.amount.minor async for b in buyer.list_balances("advertiser") if b.account == "cash"]
+        served = buyer.target
+        sales = asyncio.create_task(
+            buyer.submit_all([[AcceptOffer(agreement=f"load-{n}", offer="image")] for n in range(count)])
+        )
+        async for event in buyer.events(kinds=["agreement"]):
+            if event.attributes.get("agreement", "").startswith("load-"):
+                break  # the first is final: now
+        node = network.targets.index(served) + 1
+        await asyncio.to_thread(network.kill, node)
+        outcomes = await sales
+        await asyncio.to_thread(network.start, node)
+        assert [type(outcome).__name__ for outcome in outcomes] == ["Committed"] * count
+        assert len({outcome.transaction_hash for outcome in outcomes}) == count  # type: ignore[union-attr]
+        after = [b.amount.minor async for b in buyer.list_balances("advertiser") if b.account == "cash"]
+        assert before[0] - after[0] == count * fee
