@@ -96,9 +96,10 @@ def parse_batch(raw: bytes, *, chain_id: ChainId, bytes_max: int) -> BatchForm:
     author, sequence, count = ValidatorIndex(reader.u16()), reader.u64(), reader.u32()
     if not 1 <= count <= BATCH_TRANSACTIONS_MAX:
         raise reader.refuse(f"it has {count} transactions, not 1 to {BATCH_TRANSACTIONS_MAX}")
-    transactions = tuple(reader.blob(at_most=bytes_max) for _ in range(count))
-    signature = Signature(reader.fixed(SIGNATURE_BYTES))
-    reader.end()
+    transactions, at = _transactions(raw, BATCH_HEAD_BYTES, count)
+    if at != len(raw) - SIGNATURE_BYTES:
+        raise reader.refuse("its transactions do not end where its signature begins")
+    signature = Signature(raw[at:])
     body_hash = hash_tagged(Tag.BATCH, raw[:-SIGNATURE_BYTES])
     return BatchForm(
         digest=hash_tagged(Tag.BATCH, body_hash, signature),
@@ -109,3 +110,15 @@ def parse_batch(raw: bytes, *, chain_id: ChainId, bytes_max: int) -> BatchForm:
         body_hash=body_hash,
         signature=signature,
     )
+
+
+def _transactions(raw: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
+    """Each transaction behind its length, and where they end; the caller sees an end beyond the bytes."""
+    found: list[bytes] = []
+    for _ in range(count):
+        start = at + 4
+        at = start + int.from_bytes(raw[at:start], "big")
+        if at > len(raw):
+            break
+        found.append(raw[start:at])
+    return tuple(found), at
