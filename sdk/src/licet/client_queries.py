@@ -419,6 +419,18 @@ class QueryMethods:
             raise InvalidProof(f"it shows no agreement {agreement}, though the node said there is one")
         return certificate
 
+    async def receipt_certificate(self, transaction_hash: bytes, *, timeout_s: float = 30.0) -> Certificate:
+        """The proof file of a receipt in the log: what a transaction did, with every journal entry."""
+        first = await self._ask("GetReceipt", pb.GetReceiptRequest(transaction_hash=transaction_hash))
+        await self.wait_anchored(first.receipt.height, timeout_s=timeout_s)
+        request = pb.GetReceiptRequest(transaction_hash=transaction_hash, with_proof=True)
+        response = await self._ask("GetReceipt", request)
+        claim = verify_proof(response.proof, self._connection.genesis)
+        shown = getattr(claim.record, "transaction_hash", b"")
+        if claim.kind != "log" or shown != transaction_hash:
+            raise InvalidProof("it proves another entry of the log than this transaction's receipt")
+        return Certificate(data=response.proof, claim=claim)
+
 
 def _line(line: pb.StatementLine) -> StatementLine:
     fields = {name: getattr(line, name) for name in StatementLine.__slots__}

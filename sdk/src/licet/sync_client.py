@@ -248,6 +248,7 @@ class SyncClient:
     wait_anchored = _blocking(Client.wait_anchored)
     proof = _blocking(Client.proof)
     certificate = _blocking(Client.certificate)
+    receipt_certificate = _blocking(Client.receipt_certificate)
 
     def close(self) -> None:
         """Close the connection and end the thread, unless they are another client's."""

@@ -88,6 +88,9 @@ def test_a_sale_pays_its_lineage_and_proves_itself(network: Network, studio: Syn
     assert decision.allowed
     assert decision.signed_by in {"n1", "n2", "n3", "n4"}
     assert studio.receipt(sale.transaction_hash).height == sale.height
+    receipt = studio.receipt_certificate(sale.transaction_hash)
+    assert receipt.claim.kind == "log"
+    assert [p.change for p in receipt.claim.record.entries[0].postings if p.asset] == [20_000_000]
     absent = studio.proof("agreement/nobody")
     assert absent.claim.kind == "absence"
 
