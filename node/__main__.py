@@ -4,6 +4,7 @@
     start     run the node in the foreground (also: run)
     health    ask whether the node answers; for a container's health check
     status    say in a sentence how node and network are
+    settings  print every setting with its default and meaning, as a configuration file
     keygen    make a validator's key file
     network   make genesis, keys and configurations of a new network
     devnet    run a whole network on this machine
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--die-with-parent", type=int, metavar="PID", help="end when this parent ends")
         if name in ("health", "status"):
             one.add_argument("--timeout", type=float, default=3.0, help="seconds to wait for an answer")
+    add("settings", "print every setting with its default and meaning, as a configuration file")
     keygen = add("keygen", "make a validator's key file")
     keygen.add_argument("file", type=Path)
     network = add("network", "make genesis, keys and configurations of a new network in a folder")
@@ -135,6 +137,13 @@ def _ask(arguments: argparse.Namespace) -> int:
     return 0 if well else EXIT_REFUSED
 
 
+def _settings(arguments: argparse.Namespace) -> int:
+    from node import config
+
+    print(config.render({}), end="")
+    return 0
+
+
 def _keygen(arguments: argparse.Namespace) -> int:
     from licet.keys import generate_key, save_key
 
@@ -176,6 +185,7 @@ COMMANDS: Final = {
     "run": _start,
     "health": _ask,
     "status": _ask,
+    "settings": _settings,
     "keygen": _keygen,
     "network": _network,
     "devnet": _devnet,

@@ -27,7 +27,7 @@ class QuotaExceeded(LicetError):
             f"This connection has {waiting} transactions waiting for their result, of {limit}.",
             fault=Fault.SENDER,
             remedy=f"Send again in {RETRY_MS} ms, or wait for results first.",
-            facts={"waiting": str(waiting), "limit": str(limit), "retry_after_ms": str(RETRY_MS)},
+            facts={"waiting": str(waiting), "limit": str(limit), "retry_ms": str(RETRY_MS)},
         )
 
 

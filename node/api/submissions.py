@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
+import grpc
 import grpc.aio
 from licet.errors import Fault, LicetError
 from licet.receipts import Receipt, read_receipt
@@ -20,24 +22,24 @@ from licet.v1 import ledger_pb2 as pb
 from licensing_vm.transition import Machine
 from node.api import mapping
 from node.api.brief import brief_receipt
-from node.api.errors import NotFound, RequestInvalid, abort
+from node.api.errors import NotFound, RequestInvalid, abort, status_of
 from node.api.quotas import Quotas
 from node.indexes import StoredReceipt
 from node.submit import (
     SUBMIT_BYTES_MAX,
     SUBMIT_TRANSACTIONS_MAX,
     Admitted,
-    Busy,
     Finalized,
     Ledger,
     Outcome,
     Pending,
     Refused,
-    Stopping,
 )
 from node.verifier import Verifier
 
 WAIT_S: Final = 60.0  # at most; a client's own deadline ends the call before
+# Refusals for the node's own state, not the transaction's: the same bytes may be sent again.
+_OF_THE_NODE: Final = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE})
 STREAM_REQUESTS_MAX: Final = 256  # of one stream that wait for their results
 
 
@@ -140,9 +142,11 @@ class Submissions:
                     await context.write(pb.SubmitStreamResponse(sequence=request.sequence, results=results))
             except (LicetError, grpc.aio.UsageError, grpc.RpcError) as error:
                 failure.append(error)
-            finally:
-                self._quotas.give_back(connection, len(raws))
-                slots.release()
+
+        def ended(count: int, task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            self._quotas.give_back(connection, count)
+            slots.release()
 
         try:
             while not failure:
@@ -155,7 +159,8 @@ class Submissions:
                 await self._quotas.wait(connection, len(raws))
                 task = asyncio.create_task(answer(request, raws, wait))
                 tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                # By a callback: a task that is cancelled before it begins runs no `finally`.
+                task.add_done_callback(partial(ended, len(raws)))
             if tasks:
                 await asyncio.wait(tasks)
         finally:
@@ -213,5 +218,5 @@ def _checked(transactions: Sequence[bytes]) -> list[bytes]:
 def _raise_if_overall(outcomes: Sequence[Outcome]) -> None:
     """What refuses every transaction alike, for the node's own state, is the call's error."""
     errors = [one.error for one in outcomes if isinstance(one, Refused)]
-    if len(errors) == len(outcomes) and all(isinstance(error, Busy | Stopping) for error in errors):
+    if len(errors) == len(outcomes) and all(status_of(error) in _OF_THE_NODE for error in errors):
         raise errors[0]
