@@ -293,6 +293,29 @@ def test_verify_loads_neither_grpc_nor_protobuf(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_offers_commands_verbs_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("completion", shell) == cli.DONE
+    script = capsys.readouterr().out
+    if shell == "zsh":
+        assert script.startswith("autoload")
+        return
+
+    def offered(*words: str) -> set[str]:
+        line = " ".join(f"'{word}'" for word in ("licet", *words))
+        ask = f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _licet; echo ${{COMPREPLY[@]}}"
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.split())
+
+    assert offered("st") == {"statement", "status"}
+    assert offered("license", "") == {"buy", "proof", "show", "list"}
+    assert "--expect-chain" in offered("license", "buy", "--")
+    assert offered("verify", "--g") == {"--genesis"}
+
+
 # --- the glossary
 
 

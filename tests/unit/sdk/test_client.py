@@ -33,10 +33,10 @@ from tests.unit.sdk.node import Node, abort_with, committed, refusal, serving
 
 KEY = SigningKey(bytes([77]) * 32)
 FAST = ClientOptions(
-    retry=RetryPolicy(deadline_s=3.0, attempt_s=1.0, first_delay_s=0.01, delay_s_max=0.05), seed=1
+    retry=RetryPolicy(deadline_s=30.0, attempt_s=10.0, first_delay_s=0.01, delay_s_max=0.05), seed=1
 )
 BRIEF = ClientOptions(
-    retry=RetryPolicy(deadline_s=0.4, attempt_s=0.2, first_delay_s=0.01, delay_s_max=0.02), seed=1
+    retry=RetryPolicy(deadline_s=1.5, attempt_s=1.0, first_delay_s=0.01, delay_s_max=0.02), seed=1
 )
 PAY = t.Pay(agreement="a", amount=t.Money(currency="EUR", minor=5))
 

@@ -239,6 +239,9 @@ def test_the_main_job_on_the_command_line(network: Network, studio: SyncClient, 
     assert "ines" in ok("license", "show", agreement)
     assert json.loads(ok("license", "list", "--on", "photo-9", "-o", "json"))[0]["agreement"] == agreement
     assert "EUR 69.99" in ok("statement", "ines")
+    sold = next(line for line in studio.statement("ines").lines if line.clause == "P1").transaction_hash
+    assert "sale P1 ines cash EUR 69.99" in ok("receipt", sold.hex(), "--proof", str(tmp_path / "r.licet"))
+    assert ok("verify", str(tmp_path / "r.licet"), "--genesis", genesis).startswith("Valid: entry ")
     code, out, _ = licet(network, "authorize", "advertiser", "photo-9", "ai_train")
     assert code == cli.REFUSED
     assert out.startswith("no: ")

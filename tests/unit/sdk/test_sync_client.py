@@ -23,7 +23,7 @@ from licet.v1 import ledger_pb2 as pb
 from tests.unit.sdk.node import Node, refusal, serving
 
 KEY = SigningKey(bytes([78]) * 32)
-FAST = ClientOptions(retry=RetryPolicy(deadline_s=3.0, attempt_s=1.0, first_delay_s=0.01, delay_s_max=0.05))
+FAST = ClientOptions(retry=RetryPolicy(deadline_s=30.0, attempt_s=10.0, first_delay_s=0.01, delay_s_max=0.05))
 
 
 @contextmanager

@@ -263,6 +263,14 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
             arg("--until", default="", metavar="TIME"),
         ),
     ),
+    "receipt": Verb(
+        run="reading:receipt",
+        help="what a transaction did, and its proof file",
+        args=(
+            arg("transaction_hash", metavar="HASH"),
+            arg("--proof", default="", metavar="FILE", help="wait for the proof file and save it"),
+        ),
+    ),
     "verify": Verb(
         run="verifying:verify",
         help="check a proof file offline against genesis",
@@ -282,6 +290,12 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
     "status": Verb(run="reading:status", help="the network in a sentence"),
     "explain": Verb(
         run="explaining:explain", help="what an error code means", args=(arg("code"),), offline=True
+    ),
+    "completion": Verb(
+        run="completing:completion",
+        help="print a completion script: source <(licet completion bash)",
+        args=(arg("shell", choices=("bash", "zsh")),),
+        offline=True,
     ),
     "doctor": Verb(run="explaining:doctor", help="check this machine, the settings and the network"),
 }
@@ -306,6 +320,11 @@ def _common(verb: Verb) -> list[Arg]:
             arg("--validate-only", action="store_true", help="learn the outcome, submit nothing"),
         ]
     return args
+
+
+def options_of(verb: Verb) -> list[str]:
+    """The long options of a command, for completion."""
+    return [name for names, _ in (*verb.args, *_common(verb)) for name in names if name.startswith("--")]
 
 
 def _fill(parser: argparse.ArgumentParser, verb: Verb) -> None:

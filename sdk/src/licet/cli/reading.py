@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from licet.cli.arguments import time_ms
+from licet.cli.arguments import ArgumentInvalid, time_ms
 from licet.cli.session import Session
 
 
@@ -18,6 +18,38 @@ def statement(session: Session, args: Any) -> int:
     session.show(found.to_dict(), id=party, lines=(found.to_text(),))
     agreement = next((line.agreement for line in found.lines if line.agreement), "AGREEMENT")
     session.hint(f"licet license show {agreement}")
+    return 0
+
+
+def receipt(session: Session, args: Any) -> int:
+    """What a transaction did: events and entries, each with its clause."""
+    try:
+        wanted = bytes.fromhex(args.transaction_hash)
+    except ValueError:
+        wanted = b""
+    if len(wanted) != 32:
+        raise ArgumentInvalid(args.transaction_hash, "is no transaction's hash", "Give its 64 hex digits.")
+    found = session.client.receipt(wanted)
+    lines = [f"Committed at height {found.height}, position {found.index}."]
+    lines += [
+        f"  {event.kind} " + " ".join(f"{name}={value}" for name, value in sorted(event.attributes.items()))
+        for event in found.events
+    ]
+    lines += [
+        f"  {entry.kind} {entry.clause} {posting.party} {posting.account} "
+        + session.money(posting.change.currency, posting.change.minor)
+        + (f" for {posting.asset}" if posting.asset else "")
+        for entry in found.entries
+        for posting in entry.postings
+        if posting.change.minor
+    ]
+    if args.proof:
+        session.client.receipt_certificate(wanted).save(args.proof)
+    session.show(found, id=wanted.hex(), lines=lines)
+    if args.proof:
+        session.hint(f"licet verify {args.proof} --genesis genesis.json")
+    else:
+        session.hint(f"licet receipt {wanted.hex()} --proof receipt.licet")
     return 0
 
 
