@@ -82,6 +82,8 @@ class Batcher:
 
     async def submit(self, raw: bytes, wait: pb.Wait.ValueType, *, timeout_s: float) -> pb.SubmitResult:
         """Send one serialized transaction; raises `grpc.RpcError`, `StreamBroken` or `TimeoutError`."""
+        if self._closed:
+            raise StreamBroken("the client is closed")
         alone = self._in_flight == 0 and not self._queue
         self._in_flight += 1
         try:
@@ -94,7 +96,14 @@ class Batcher:
     async def _unary(self, raw: bytes, wait: pb.Wait.ValueType, timeout_s: float) -> pb.SubmitResult:
         self.stats.unary += 1
         request = pb.SubmitRequest(transaction=raw, wait=wait)
-        response = await self._endpoints.stub.Submit(request, timeout=timeout_s)
+        try:
+            response = await self._endpoints.stub.Submit(request, timeout=timeout_s)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                # Closing the channel cancels the call; whoever waits for it was not cancelled.
+                raise StreamBroken("the client is closed") from None
+            raise
         return response.result
 
     async def _merged(self, raw: bytes, wait: pb.Wait.ValueType, timeout_s: float) -> pb.SubmitResult:

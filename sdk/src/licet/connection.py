@@ -178,6 +178,8 @@ class Connection:
         async def attempt(this: Attempt) -> Committed | Accepted:
             nonlocal generation
             generation = self.endpoints.generation
+            if self._closed:
+                raise unknown(tx.hash, tx.id, waited_s=0, why="the client was closed")
             result = await self.batcher.submit(tx.raw, wait, timeout_s=this.timeout_s)
             return outcome_of(result, transaction_hash=tx.hash, id=tx.id, sender=tx.sender)
 
