@@ -41,15 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _network(arguments: argparse.Namespace) -> networks.NetworkFolder:
     folder: Path = arguments.data
     if arguments.keep and (folder / networks.MARK).exists():
+        networks.refuse_running(folder)
         network = networks.load(folder)
+        networks.check_ports([place.ports for place in network.nodes])
         write_profiles(network)
         return network
+    ports = networks.pick_ports(arguments.nodes, arguments.port)  # before anything is removed
     networks.clear(folder)
     network = networks.create(
         folder,
         name="devnet",
         nodes=arguments.nodes,
-        ports=networks.pick_ports(arguments.nodes, arguments.port),
+        ports=ports,
         dev=True,
         manual_clock=arguments.clock == "manual",
         parties=networks.demo_parties(),
@@ -61,9 +64,11 @@ def _network(arguments: argparse.Namespace) -> networks.NetworkFolder:
 def _initialise(network: networks.NetworkFolder) -> None:
     """`init` of every node, in this process: a devnet's folders are made by the one who runs them."""
     from node import app, config
+    from node.storage.schema import LEDGER_FOLDER, VOTES_FILE
 
     for place in network.nodes:
-        if not place.data.exists():
+        # A node that has a ledger and no signing record is left alone: it may never get a second one (C-10).
+        if not any((place.data / name).exists() for name in (VOTES_FILE, LEDGER_FOLDER)):
             app.initialise(config.load(place.config, {}))
 
 
@@ -85,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.nodes <= networks.NODES_MAX:
         print(f"devnet: --nodes is {arguments.nodes}, not 1 to {networks.NODES_MAX}.", file=sys.stderr)
         return 2
+    if arguments.ready_file is not None:
+        arguments.ready_file.unlink(missing_ok=True)  # an older network's facts are nobody's
     network = _network(arguments)
     _initialise(network)
     _import_before_fork()

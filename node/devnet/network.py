@@ -10,6 +10,7 @@ take to machines of their own. The initial state's root is computed here as ever
 
 from __future__ import annotations
 
+import fcntl
 import json
 import secrets
 import shutil
@@ -30,6 +31,8 @@ from licet.types import ZERO_HASH, Hash32, Height
 from node.config import Address, render
 from node.keyfiles import development_key
 from node.net.grpc_transport import PortInUse
+from node.storage.errors import DataFolderInUse
+from node.storage.schema import LOCK_FILE
 
 MARK: Final = "network.json"
 FORMAT: Final = 1
@@ -158,9 +161,7 @@ def pick_ports(count: int, base: int) -> list[Ports]:
         for api, peer, metrics in groups
     ]
     if base:
-        for index, ports in enumerate(found):
-            for what, address in ports.all():
-                _check_free(address, f"{what} of n{index + 1}")
+        check_ports(found)
     return found
 
 
@@ -233,12 +234,30 @@ def demo_parties() -> tuple[GenesisParty, ...]:
 
 
 def clear(folder: Path) -> None:
-    """Remove an earlier network; refuse a folder that is not one."""
+    """Remove an earlier network; refuse a folder that is not one, or whose nodes run."""
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / MARK).is_file():
         raise FolderNotOurs(folder)
+    refuse_running(folder)
     shutil.rmtree(folder)
+
+
+def refuse_running(folder: Path) -> None:
+    """Raise `DataFolderInUse` if a node of this network runs."""
+    for lock in sorted(folder.glob(f"*/data/{LOCK_FILE}")):
+        with lock.open() as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataFolderInUse(str(lock.parent)) from None
+
+
+def check_ports(ports: Sequence[Ports]) -> None:
+    """Raise `PortInUse` for a port that is taken."""
+    for index, own in enumerate(ports):
+        for what, address in own.all():
+            _check_free(address, f"{what} of n{index + 1}")
 
 
 def create(

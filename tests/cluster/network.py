@@ -53,6 +53,7 @@ class Devnet:
 
     async def __aenter__(self) -> Self:
         ready = self.folder / "ready.json"
+        ready.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "node", "devnet", "--port", "0", "--quiet", "--data", str(self.folder / "net")),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import grpc
 import pytest
 
-from tests.cluster.network import Devnet, until
+from tests.cluster.network import ROOT, Devnet, until
 
 pytestmark = pytest.mark.cluster
 
@@ -144,8 +145,24 @@ async def test_what_stands_in_a_folder_goes_on_with_keep(tmp_path: Path) -> None
     async with Devnet(tmp_path) as net:
         sent = await net.pay("n1", 5)
         chain = net.facts["chain_id"]
-    (tmp_path / "ready.json").unlink()
     async with Devnet(tmp_path, "--keep") as net:
         assert net.facts["chain_id"] == chain
         assert await net.has("n2", sent)
         assert json.loads((tmp_path / "ready.json").read_text())["first_final_s"] is None
+
+
+async def test_a_second_devnet_does_not_remove_the_first(tmp_path: Path) -> None:
+    async with Devnet(tmp_path, "--nodes", "1") as net:
+        sent = await net.pay("n1", 3)
+        for options in ((), ("--keep",)):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "node", "devnet", "--port", "0", "--data", str(tmp_path / "net")),
+                *options,
+                cwd=ROOT,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, said = await process.communicate()
+            assert process.returncode == 1
+            assert b"is in use by another process" in said
+        assert await net.has("n1", sent)
+        assert await net.pay("n1", 1)
