@@ -149,6 +149,8 @@ class Cluster:
                 data = message.data if isinstance(message, ConsensusMessage) else b""
                 self.world.trace(f"{source}>{target}", type(message).__name__, data)
             node.receive(source, frame)
+        if target in self.adversaries:
+            self.adversaries[target].overhear(source, frame)
 
     def encode(self, message: CoreMessage) -> PeerMessage:
         """A message as it travels; one that goes to everybody is encoded once."""

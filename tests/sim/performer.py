@@ -87,7 +87,7 @@ class Performer:
         """All messages of a turn to a peer in one frame; a crash may fall between two peers."""
         adversary = self._node.cluster.adversaries.get(self._node.index)
         if adversary is not None:
-            adversary.speak(sends)
+            adversary.speak(sends, self._node)
             return
         for send in sends:
             self._witness.sent(send)

@@ -15,6 +15,7 @@ from licet.types import ZERO_HASH, Hash32, ValidatorIndex, View
 
 from node.core_effects import CoreMessage, CoreSend
 from tests.sim.genesis import make_genesis
+from tests.sim.network import Frame
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
@@ -49,8 +50,11 @@ class Adversary:
         """What goes out in this message's stead."""
         return self.plain(send.message, send.to)
 
-    def speak(self, sends: Iterable[CoreSend]) -> None:
-        """A turn's messages, rewritten and sent."""
+    def overhear(self, source: ValidatorIndex, frame: Frame) -> None:
+        """A frame reached this member."""
+
+    def speak(self, sends: Iterable[CoreSend], speaker: SimNode) -> None:
+        """A turn's messages of one of this member's cores (most have one), rewritten and sent."""
         by_peer: dict[tuple[ValidatorIndex, int], list[CoreMessage]] = {}
         for send in sends:
             for one in self.rewrite(send):

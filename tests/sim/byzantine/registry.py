@@ -15,6 +15,7 @@ from tests.sim.byzantine.nullifier import Nullifier
 from tests.sim.byzantine.payload_withholder import PayloadWithholder
 from tests.sim.byzantine.silent import Silent
 from tests.sim.byzantine.stale_proposer import StaleProposer
+from tests.sim.byzantine.twins import Twins
 
 ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     one.name: one
@@ -29,5 +30,6 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
         Forger,
         Impersonator,
         Flooder,
+        Twins,
     )
 }
