@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     network.add_argument("--name", required=True, help="name of the network")
     network.add_argument("--nodes", type=int, default=4)
     network.add_argument("--port", type=int, default=7400, help="base of the ports on loopback")
+    network.add_argument(
+        "--parties",
+        type=Path,
+        help="JSON list of the first parties: party, name, kind, public_key, roles (issuer:EUR, registrar)",
+    )
     network.add_argument("--dev", action="store_true", help="a development network with well-known keys")
     devnet = add("devnet", "run a whole network on this machine")
     if len(sys.argv) > 1 and sys.argv[1] == "devnet":
@@ -158,14 +163,20 @@ def _keygen(arguments: argparse.Namespace) -> int:
 def _network(arguments: argparse.Namespace) -> int:
     from node.devnet import network
 
-    network.clear(arguments.folder)
+    if not 1 <= arguments.nodes <= network.NODES_MAX:
+        print(f"network: --nodes is {arguments.nodes}, not 1 to {network.NODES_MAX}.", file=sys.stderr)
+        return 2
+    network.require_empty(arguments.folder)  # it may hold keys: nothing is ever removed here
+    parties = network.demo_parties() if arguments.dev else ()
+    if arguments.parties is not None:
+        parties = (*parties, *network.read_parties(arguments.parties))
     made = network.create(
         arguments.folder,
         name=arguments.name,
         nodes=arguments.nodes,
         ports=network.pick_ports(arguments.nodes, arguments.port),
         dev=arguments.dev,
-        parties=network.demo_parties() if arguments.dev else (),
+        parties=parties,
     )
     print(f"network  {arguments.name}, chain {made.genesis.chain_id().hex()}")
     print(f"folder   {arguments.folder}: genesis.json and a folder for each of {len(made.nodes)} validators")

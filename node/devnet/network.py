@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from licet.certificate import CertificateKind
-from licet.crypto import SigningKey
+from licet.crypto import SigningKey, check_public_key
 from licet.errors import Fault, LicetError
 from licet.genesis import NONCE_BYTES, Currency, Genesis, GenesisParty, Parameters, Validator, parse_genesis
 from licet.keys import generate_key, save_key
@@ -82,15 +82,29 @@ DEMO_PARTIES: Final = (
 
 
 class FolderNotOurs(LicetError):
-    """A folder with contents that no devnet made."""
+    """A folder with contents that may not be removed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
             "FOLDER_NOT_OURS",
-            f"The folder {folder} holds something that no network maker wrote.",
+            f"The folder {folder} holds something already, which is not removed.",
             fault=Fault.OPERATOR,
             remedy="Name an empty or new folder.",
             facts={"folder": str(folder)},
+        )
+
+
+class PartiesInvalid(LicetError):
+    """A list of parties that no network can begin with."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            "PARTIES_INVALID",
+            f"The parties in {path} cannot be used: {why}.",
+            fault=Fault.OPERATOR,
+            remedy='List objects such as {"party": "bank", "name": "A Bank", "kind": "organisation", '
+            '"public_key": "64 hex digits", "roles": ["issuer:EUR"]}.',
+            facts={"path": str(path), "why": why},
         )
 
 
@@ -217,7 +231,10 @@ def make_genesis(
         parties=tuple(parties),
         initial_state_root=Hash32(ZERO_HASH),
     )
-    return replace(genesis, initial_state_root=initial_root(genesis))
+    try:
+        return replace(genesis, initial_state_root=initial_root(genesis))
+    except ValueError as error:
+        raise PartiesInvalid(Path("genesis"), str(error)) from error
 
 
 def demo_parties() -> tuple[GenesisParty, ...]:
@@ -231,6 +248,33 @@ def demo_parties() -> tuple[GenesisParty, ...]:
         )
         for one in DEMO_PARTIES
     )
+
+
+def read_parties(path: Path) -> tuple[GenesisParty, ...]:
+    """The parties that a file lists for a new network."""
+    try:
+        return tuple(
+            GenesisParty(
+                party=str(one["party"]),
+                name=str(one["name"]),
+                kind=str(one["kind"]),
+                public_key=check_public_key(bytes.fromhex(one["public_key"])),
+                roles=tuple(str(role) for role in one.get("roles", ())),
+            )
+            for one in json.loads(path.read_text(encoding="utf-8"))
+        )
+    except OSError as error:
+        raise PartiesInvalid(path, error.strerror or str(error)) from error
+    except KeyError as missing:
+        raise PartiesInvalid(path, f"an entry lacks {missing}") from None
+    except (ValueError, TypeError, AttributeError, LicetError) as error:
+        raise PartiesInvalid(path, str(error).rstrip(".")) from error
+
+
+def require_empty(folder: Path) -> None:
+    """Raise `FolderNotOurs` for a folder that holds anything."""
+    if folder.exists() and any(folder.iterdir()):
+        raise FolderNotOurs(folder)
 
 
 def clear(folder: Path) -> None:

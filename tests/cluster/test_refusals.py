@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import plyvel
 import pytest
+from licet.keys import generate_key
 
 from node import config
 from node.devnet import network
@@ -230,7 +232,8 @@ async def test_a_lost_signing_record_starts_and_does_not_vote(net: network.Netwo
 
 async def test_a_folder_that_is_no_network_is_not_cleared(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
-    refused(await node("devnet", "--port", "0", "--data", str(tmp_path)), "no network maker wrote")
+    for command in (("devnet", "--port", "0", "--data"), ("network", "--name", "x")):
+        refused(await node(*command, str(tmp_path)), "holds something already, which is not removed")
     assert (tmp_path / "precious").read_text() == "mine"
 
 
@@ -245,3 +248,32 @@ async def test_misuse_is_exit_code_two() -> None:
     assert code == 2
     assert "invalid choice" in text
     assert config.CONFIG_FILE == "node.toml"
+
+
+async def test_a_network_of_ones_own(tmp_path: Path) -> None:
+    code, text = await node("network", str(tmp_path / "own"), "--name", "own", "--nodes", "4", "--port", "0")
+    assert code == 0, text
+    made = network.load(tmp_path / "own")
+    assert not made.genesis.dev
+    assert len({validator.public_key for validator in made.genesis.validators}) == 4
+    await init(made)
+    again = await node("network", str(tmp_path / "own"), "--name", "own", "--port", "0")
+    refused(again, "holds something already")
+
+
+async def test_the_first_parties_of_a_network(tmp_path: Path) -> None:
+    file = tmp_path / "parties.json"
+    bank = {"party": "bank", "name": "A Bank", "kind": "organisation", "roles": ["issuer:EUR"]}
+    bank["public_key"] = generate_key().public_key.hex()
+    file.write_text(json.dumps([bank]))
+    command = ("network", "--name", "own", "--port", "0", "--parties", str(file))
+    code, text = await node(*command, str(tmp_path / "own"))
+    assert code == 0, text
+    assert network.load(tmp_path / "own").genesis.parties[0].roles == ("issuer:EUR",)
+    for wrong, why in (
+        ({**bank, "public_key": "00"}, "public key"),
+        ({**bank, "roles": ["issuer:XXX"]}, "currency that genesis does not list"),
+        ({"party": "bank"}, "an entry lacks 'name'"),
+    ):
+        file.write_text(json.dumps([wrong]))
+        refused(await node(*command, str(tmp_path / "wrong")), why)
