@@ -252,6 +252,9 @@ async def prove(cluster: Cluster, market: Market, name: str) -> None:
     forged = bytearray(certificate.data)
     forged[len(forged) // 2] ^= 1
     (folder / "forged.licet").write_bytes(forged)
+    folder.chmod(0o755)  # proofs are public, whatever the umask says
+    for file in folder.iterdir():
+        file.chmod(0o644)
     code, text = await verify_offline(cluster, folder, "license.licet")
     insist(code == 0 and agreement in text, f"the proof does not hold offline: {text}")
     code, refusal = await verify_offline(cluster, folder, "forged.licet")
