@@ -372,8 +372,11 @@ DATA_FOLDER_UNUSABLE
   The data folder cannot be used.
   > Correct its permissions or choose another.
 FOLDER_NOT_OURS
-  The folder holds something other than a network of this kind.
+  The folder holds something already, which is not removed.
   > Choose an empty one.
+PARTIES_INVALID
+  The first parties of a new network cannot be used.
+  > Correct the JSON list as the message says.
 FILE_MISSING
   A file of the data folder is gone.
   > Restore the folder from a backup or rejoin.
