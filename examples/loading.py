@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ FLAT_FEE: Final = "EUR 99.99"
 SALE_FEE: Final = "EUR 12.5000"
 ARTIST: Final = "ada.okafor"
 
-Report = Callable[[Committed], None]
+Report = Callable[[Committed, float], None]  # the outcome, and the seconds until it was final
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,8 +137,9 @@ async def together(jobs: Iterable[Any], report: Report) -> list[Committed]:
     """Run jobs at once; the first that fails ends all, and its error is raised."""
 
     async def one(job: Any) -> Committed:
+        start = time.monotonic()
         outcome: Committed = await job
-        report(outcome)
+        report(outcome, time.monotonic() - start)
         return outcome
 
     try:

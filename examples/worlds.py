@@ -28,7 +28,7 @@ async def stock(facts: dict[str, Any]) -> int:
         cast = Cast(client, known, Path(facts["data"]) / "keys")
         done = 0
 
-        def count(_: object) -> None:
+        def count(_: object, seconds: float) -> None:
             nonlocal done
             done += 1
 

@@ -57,16 +57,10 @@ class Screen:
         for line in text_table(headings, rows).splitlines():
             self.say(f"    {line}")
 
-    def count(self, outcome: Committed) -> None:
-        """One more commitment."""
+    def count(self, outcome: Committed, seconds: float) -> None:
+        """One more commitment, and how long it took until it was final."""
         self.outcomes.append(outcome)
-
-    async def timed(self, job: object) -> Committed:
-        """Await a submission and note how long it took until it was final."""
-        start = time.monotonic()
-        outcome: Committed = await job  # type: ignore[misc]
-        self.latencies.append(time.monotonic() - start)
-        return outcome
+        self.latencies.append(seconds)
 
     async def _read(self) -> None:
         if self._client is None:

@@ -114,8 +114,7 @@ async def _buy(
     story: Story, buyer: str, asset: str, slot: str, price: int, name: str | None = None
 ) -> Committed:
     acting = story.cast.acting(buyer)
-    job = acting.license(story.offered[asset], agreement=name, assets={slot: asset})
-    outcome = await story.screen.timed(job)
+    outcome = await acting.license(story.offered[asset], agreement=name, assets={slot: asset})
     story.prices[outcome.names["agreement"]] = price
     return outcome
 
@@ -156,11 +155,12 @@ async def report(story: Story) -> None:
     ):
         await asyncio.to_thread(story.network.advance_to, "2026-02-01")
         acting = story.cast.acting("advertiser")
+        began = time.monotonic()
         outcomes = await acting.report_usage(
             story.rows, fact="impressions", period_start_ms=start, period_end_ms=end, report="jan"
         )
         for outcome in outcomes:
-            story.screen.count(outcome)
+            story.screen.count(outcome, (time.monotonic() - began) / len(outcomes))
         names = ", ".join(outcome.names["report"] for outcome in outcomes)
         story.screen.say(f"    the clock moved to 2026-02-01; reports {names} accepted")
     for agreement, impressions in checks.totals_by_agreement(story.rows).items():
@@ -297,7 +297,7 @@ async def survive(story: Story, clients: dict[str, Client]) -> None:
         began = time.monotonic()
         for number in range(AFTER_DEATH):
             job = _buy(story, "publisher", images[number % len(images)], "work", _minor(SALE_FEE))
-            story.screen.count(await job)
+            await together([job], story.screen.count)
             if number == 0:
                 story.gap_ms = 1000 * (time.monotonic() - began)
         story.screen.say(
