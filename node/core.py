@@ -15,13 +15,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
-from licet.certificate import Certificate, Vote, VoteKind
+from licet.certificate import Vote, VoteKind
 from licet.crypto import SigningKey, Verified
 from licet.genesis import Parameters
-from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
+from licet.types import Hash32, TimestampMs, ValidatorIndex
 
 from consensus.catch_up import build_response
 from consensus.config import ChainConfig
@@ -54,6 +53,7 @@ from node.core_events import (
     CoreEvent,
     Submitted,
 )
+from node.core_parts import Archive, Collected, CommittedEntry
 from node.fetches import Fetches
 from node.limits import (
     EXPIRY_SLACK_MS,
@@ -73,64 +73,6 @@ from node.net.peer_messages import (
 )
 
 EXPIRE_EVERY_US: Final = 1_000_000
-
-
-class Archive(Protocol):
-    """What the core reads of the block store: final, executed, durable."""
-
-    def batch(self, digest: Hash32) -> bytes | None:
-        """A batch of an executed block."""
-        ...
-
-    def final_block(self, height: Height) -> CommittedBlock | None:
-        """An executed block, with its finalization if it has one of its own."""
-        ...
-
-
-@dataclass(slots=True, kw_only=True)
-class _Committed:
-    """A final block on its way to the executor."""
-
-    block: Block
-    finalization: Certificate | None
-    batches: dict[Hash32, Batch] = field(default_factory=dict)
-
-    def complete(self) -> bool:
-        return len(self.batches) == len(self.block.digests)
-
-
-@dataclass(slots=True)
-class _Out:
-    """Effects being collected."""
-
-    batches: list[Batch] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    sync_payload: bool = False
-    votes_file: bytes | None = None
-    votes: list[bytes] = field(default_factory=list)
-    sends: list[CoreSend] = field(default_factory=list)
-    execute: list[ReadyBlock] = field(default_factory=list)
-    dropped: list[Batch] = field(default_factory=list)
-    forget: list[Hash32] = field(default_factory=list)
-    isolate: Isolate | None = None
-    rest: list[Effects] = field(default_factory=list)  # for evidence and trace
-
-    def done(self, wake_at_us: int | None) -> CoreEffects:
-        return CoreEffects(
-            append_batches=tuple(self.batches),
-            append_blocks=tuple(self.blocks),
-            sync_payload=self.sync_payload,
-            votes_file=self.votes_file,
-            append_votes=tuple(self.votes),
-            sends=tuple(self.sends),
-            execute=tuple(self.execute),
-            dropped=tuple(self.dropped),
-            forget_payload=tuple(self.forget),
-            wake_at_us=wake_at_us,
-            isolate=self.isolate,
-            evidence=tuple(item for one in self.rest for item in one.evidence),
-            trace=tuple(item for one in self.rest for item in one.trace),
-        )
 
 
 class Core:
@@ -162,8 +104,8 @@ class Core:
         self._fetches = Fetches(others=self._others)
         self._checks: dict[Hash32, CheckPayload] = {}  # block id → the question that waits
         self._invalid: dict[Hash32, str] = {}  # digests that are no valid batch
-        self._committed: deque[_Committed] = deque()
-        self._lacking: dict[Hash32, _Committed] = {}  # digests that final blocks wait for
+        self._committed: deque[CommittedEntry] = deque()
+        self._lacking: dict[Hash32, CommittedEntry] = {}  # digests that final blocks wait for
         self._executing: deque[ReadyBlock] = deque()
         self._executing_batches: dict[Hash32, Batch] = {}
         self._orphans: list[Block] = []
@@ -176,7 +118,7 @@ class Core:
         self._expire_at = 0
         self._queue: deque[AnyEvent] = deque()
         self._now_ms, self._mono_us = chain.genesis_time_ms, 0  # of the event at hand
-        self._out = _Out()
+        self._out = Collected()
 
     # --- the door
 
@@ -214,7 +156,7 @@ class Core:
         mono_us: int,
     ) -> CoreEffects:
         """Take up what the disk holds. Called once; `batches` are those of the payload file."""
-        self._out = _Out()
+        self._out = Collected()
         self._now_ms, self._mono_us = now_ms, mono_us
         self._pool.restore(recovered.recent)
         if recovered.head is not None:
@@ -229,7 +171,7 @@ class Core:
 
     def handle(self, event: CoreEvent) -> CoreEffects:
         """Take one event."""
-        self._out = _Out()
+        self._out = Collected()
         self._now_ms, self._mono_us = event.now_ms, event.mono_us
         match event:
             case Received() | Tick():
@@ -489,7 +431,7 @@ class Core:
         self._orphans += finalised.orphans
         for gone in (block, *finalised.orphans):
             self._checks.pop(gone.id, None)
-        entry = _Committed(block=block, finalization=committed.finalization)
+        entry = CommittedEntry(block=block, finalization=committed.finalization)
         for digest, batch in zip(block.digests, finalised.batches, strict=True):
             if batch is not None:
                 entry.batches[digest] = batch

@@ -4,8 +4,7 @@ A turn serves urgent messages and timers, then at most one slice of
 verification or execution (5 ms, C-16), then lets the loop breathe. Effects are applied in
 the order that `node.core_effects` fixes: payload, sync, votes, sync, wire,
 execution. Syncs run inline (0.2 ms here; a hop to a thread costs half of that
-and a turn of latency); large write batches of the store are committed in one
-helper thread, in which LevelDB holds no interpreter lock.
+and a turn of latency).
 
 A failed write ends the process: nothing of its turn is sent (dead-handle rule).
 """
@@ -13,10 +12,8 @@ A failed write ends the process: nothing of its turn is sent (dead-handle rule).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from licet.errors import InvalidEncoding, LicetError
@@ -30,7 +27,7 @@ from node.admission import Admission
 from node.assembly import Node
 from node.batches import BatchForm, batch_digest
 from node.clock import Clock
-from node.core_effects import CoreEffects, CoreSend, ReadyBlock, merge_turn
+from node.core_effects import CoreEffects, CoreSend, merge_turn
 from node.core_events import (
     BatchArrived,
     BatchesNotHeld,
@@ -42,6 +39,7 @@ from node.core_events import (
     CoreEvent,
     Submitted,
 )
+from node.execution import Execution
 from node.executor import Prepared
 from node.inbox import Inbox
 from node.limits import OWN_QUOTA_BYTES, RESULTS_WAITING_MAX, SLICE_US
@@ -56,14 +54,13 @@ from node.net.peer_messages import (
     PeerMessage,
 )
 from node.net.port import Transport
+from node.persistence import Persistence
 from node.stages import Stage, Stages
 from node.status import describe
-from node.storage.wal import PayloadKind
 from node.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
 from node.verifier import BatchWork, InvalidBatch
 from node.waiting import Call, Waiting
 
-INLINE_COMMIT_BYTES: Final = 64 << 10  # a smaller write batch is not worth a hop to the thread
 RETRY_MS: Final = 200
 
 log = logs.logger("driver")
@@ -94,11 +91,15 @@ class Driver:
             receipt=self._final_receipt,
         )
         self._work: tuple[ValidatorIndex, BatchForm, BatchWork] | None = None
-        self._to_execute: deque[ReadyBlock] = deque()
-        self._committing = False
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._persistence = Persistence(payload=node.payload, votes=node.votes)
+        self._execution = Execution(
+            executor=node.executor,
+            storage=node.storage,
+            stages=self.stages,
+            durable=self._durable,
+            guarded=self._guarded,
+        )
         self._connected: set[ValidatorIndex] = set()
-        self._payload_dirty = False
         self._wake_at_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_us = 0
@@ -138,7 +139,7 @@ class Driver:
         self._halt()
         self._memory.end()
         await self._transport.close()
-        await self._loop.run_in_executor(None, self._writer.shutdown)
+        await self._loop.run_in_executor(None, self._execution.close)
         self.node.close()
 
     def _fail(self, error: BaseException) -> None:
@@ -283,9 +284,8 @@ class Driver:
             self._scheduled = True
             self._loop.call_soon(self._guarded, self._turn)
 
-    def _guarded(self, act: object) -> None:
+    def _guarded(self, act: Callable[[], None]) -> None:
         try:
-            assert callable(act)
             act()
         except Exception as error:  # whatever it is: state and disk may differ now
             self._fail(error)
@@ -297,15 +297,15 @@ class Driver:
         self.stages.begin()
         self._serve_urgent()
         until = self._mono() + SLICE_US
-        if self._to_execute and not self._committing:
-            self._execute_one()
+        if self._execution.ready:
+            self._execution.step()
             until = max(until, self._mono() + SLICE_US // 5)  # a long block starves nobody
         self._verify_slice(until)
         self._flush_admission()
         self._send_frames()
         self._arm()
         waiting = self._events or self._inbox.urgent or self._inbox.bulk or self._admission.busy
-        if waiting or self._work or (self._to_execute and not self._committing):
+        if waiting or self._work or self._execution.ready:
             self._schedule()
 
     def _serve_urgent(self) -> None:
@@ -326,7 +326,7 @@ class Driver:
         self.stages.lap(Stage.ORDER)
         if effects:
             self._apply(merge_turn(effects))
-            if self._to_execute or self._inbox.bulk or self._work or self._admission.busy:
+            if self._execution.ready or self._inbox.bulk or self._work or self._admission.busy:
                 self._send_frames()  # a slice of work follows: votes do not wait for it
 
     def _event_of(self, peer: ValidatorIndex, message: PeerMessage) -> CoreEvent | None:
@@ -433,10 +433,10 @@ class Driver:
 
     def _apply(self, effects: CoreEffects) -> None:
         """One turn's effects, in the one order."""
-        self._persist(effects)
+        self._persistence.perform(effects)
         self.stages.lap(Stage.PERSIST)
         self._outbox += effects.sends
-        self._to_execute.extend(effects.execute)
+        self._execution.extend(effects.execute)
         if effects.dropped:
             self._waiting.dropped(effects.dropped, now_ms=self._now(), retry_ms=RETRY_MS)
         if effects.isolate is not None:
@@ -452,27 +452,6 @@ class Driver:
             log.error("a validator contradicts itself", extra={"validator": one.voter, "view": one.view})
         self._wake_at_us = effects.wake_at_us
         self.stages.lap(Stage.ORDER)
-
-    def _persist(self, effects: CoreEffects) -> None:
-        payload, votes = self.node.payload, self.node.votes
-        for batch in effects.append_batches:
-            payload.append(PayloadKind.BATCH, batch.digest, batch.raw)
-        for block in effects.append_blocks:
-            payload.append(PayloadKind.BLOCK, block.id, block.encode())
-        self._payload_dirty |= bool(effects.append_batches or effects.append_blocks)
-        if effects.sync_payload and self._payload_dirty:
-            payload.sync()
-            self._payload_dirty = False
-        if effects.votes_file is not None or effects.append_votes:
-            assert votes is not None, "only a voter signs"
-            if effects.votes_file is not None:
-                votes.rewrite(effects.votes_file)
-            for record in effects.append_votes:
-                votes.append(record)
-            votes.sync()
-        if effects.forget_payload:
-            payload.drop(effects.forget_payload)
-            payload.trim()
 
     def _send_frames(self) -> None:
         """All of a turn's messages to one peer in one frame (C-16)."""
@@ -509,36 +488,10 @@ class Driver:
 
     # --- execution ----------------------------------------------------------------
 
-    def _execute_one(self) -> None:
-        prepared = self.node.executor.prepare(self._to_execute.popleft())
-        self.stages.lap(Stage.EXECUTE)
-        self._committing = True
-        size = sum(len(raw) for _, raw in prepared.batch.batches)
-        if size <= INLINE_COMMIT_BYTES:
-            self.node.storage.commit(prepared.batch, synced=True)
-            self.stages.lap(Stage.PERSIST)
-            self._committed(prepared)
-            return
-        future = self._loop.run_in_executor(self._writer, self._commit_in_thread, prepared)
-        future.add_done_callback(lambda done: self._guarded(lambda: self._commit_done(done, prepared)))
-
-    def _commit_in_thread(self, prepared: Prepared) -> int:
-        before = time.thread_time_ns()
-        self.node.storage.commit(prepared.batch, synced=True)
-        return time.thread_time_ns() - before
-
-    def _commit_done(self, done: asyncio.Future[int], prepared: Prepared) -> None:
-        used = done.result()  # raises what the commit raised
-        if self._running:
-            self.stages.add(Stage.PERSIST, used)
-            self.stages.begin()
-            self._committed(prepared)
-            self._schedule()
-
-    def _committed(self, prepared: Prepared) -> None:
+    def _durable(self, prepared: Prepared) -> None:
         """A block is durable: tell ordering, and everyone who waits."""
-        self._committing = False
-        self.node.executor.finished()
+        if not self._running:
+            return
         self.executed_transactions += len(prepared.result.executed)
         self.executed_rows += prepared.result.rows
         self.clock.set_ms(prepared.ready.block.header.timestamp_ms)
@@ -549,6 +502,7 @@ class Driver:
         self._reply(prepared)
         self._memory.step(self._mono())
         self.stages.lap(Stage.REPLY)
+        self._schedule()
 
     def _reply(self, prepared: Prepared) -> None:
         height = prepared.roots.height

@@ -235,7 +235,8 @@ class Mempool:
         for digest in block.digests:
             held = self._held.get(digest)
             if held is None:
-                self._wanted[digest] = self._wanted.get(digest, 0) + 1
+                if digest not in self._recent:  # else the block can be valid no more, and waits for nothing
+                    self._wanted[digest] = self._wanted.get(digest, 0) + 1
                 continue
             if held.references == 0:
                 self._count(held.batch, -1)
@@ -271,6 +272,7 @@ class Mempool:
         batches: list[Batch | None] = []
         for digest in block.digests:
             held = self._held.pop(digest, None)
+            self._wanted.pop(digest, None)
             batches.append(None if held is None else held.batch)
             if held is not None and held.references == 0:
                 self._count(held.batch, -1)
@@ -283,7 +285,7 @@ class Mempool:
     def _release(self, block: Block) -> None:
         for digest in block.digests:
             held = self._held.get(digest)
-            if held is not None:
+            if held is not None and held.references:
                 held.references -= 1
                 if held.references == 0:
                     self._count(held.batch, 1)

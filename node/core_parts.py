@@ -1,0 +1,72 @@
+"""The core's small parts: what it reads of the store, what it collects, what waits for batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from licet.certificate import Certificate
+from licet.types import Hash32, Height
+
+from consensus.effects import Effects, Isolate
+from consensus.types import Block, CommittedBlock
+from node.batches import Batch
+from node.core_effects import CoreEffects, CoreSend, ReadyBlock
+
+
+class Archive(Protocol):
+    """What the core reads of the block store: final, executed, durable."""
+
+    def batch(self, digest: Hash32) -> bytes | None:
+        """A batch of an executed block."""
+        ...
+
+    def final_block(self, height: Height) -> CommittedBlock | None:
+        """An executed block, with its finalization if it has one of its own."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class CommittedEntry:
+    """A final block on its way to the executor."""
+
+    block: Block
+    finalization: Certificate | None
+    batches: dict[Hash32, Batch] = field(default_factory=dict)
+
+    def complete(self) -> bool:
+        return len(self.batches) == len(self.block.digests)
+
+
+@dataclass(slots=True)
+class Collected:
+    """Effects being collected."""
+
+    batches: list[Batch] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    sync_payload: bool = False
+    votes_file: bytes | None = None
+    votes: list[bytes] = field(default_factory=list)
+    sends: list[CoreSend] = field(default_factory=list)
+    execute: list[ReadyBlock] = field(default_factory=list)
+    dropped: list[Batch] = field(default_factory=list)
+    forget: list[Hash32] = field(default_factory=list)
+    isolate: Isolate | None = None
+    rest: list[Effects] = field(default_factory=list)  # for evidence and trace
+
+    def done(self, wake_at_us: int | None) -> CoreEffects:
+        return CoreEffects(
+            append_batches=tuple(self.batches),
+            append_blocks=tuple(self.blocks),
+            sync_payload=self.sync_payload,
+            votes_file=self.votes_file,
+            append_votes=tuple(self.votes),
+            sends=tuple(self.sends),
+            execute=tuple(self.execute),
+            dropped=tuple(self.dropped),
+            forget_payload=tuple(self.forget),
+            wake_at_us=wake_at_us,
+            isolate=self.isolate,
+            evidence=tuple(item for one in self.rest for item in one.evidence),
+            trace=tuple(item for one in self.rest for item in one.trace),
+        )

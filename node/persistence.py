@@ -1,0 +1,46 @@
+"""The append-only files under the core's effects: payload, sync, votes, sync; and never another order.
+
+A sync of the payload file covers everything appended since the last one ("held
+means durable", C-14). It is done only when a vote of the turn depends on it.
+Errors are the files' own (`StorageDead`): the caller sends nothing of the turn.
+"""
+
+from __future__ import annotations
+
+from node.core_effects import CoreEffects
+from node.storage.wal import PayloadFile, PayloadKind, VotesFile
+
+
+class Persistence:
+    """The two files of one node."""
+
+    def __init__(self, *, payload: PayloadFile, votes: VotesFile | None) -> None:
+        self._payload = payload
+        self._votes = votes
+        self._dirty = False  # appended to the payload file and not synced
+
+    def perform(self, effects: CoreEffects) -> None:
+        """Steps 1 and 2 of a turn; and what may leave the payload file."""
+        payload = self._payload
+        for batch in effects.append_batches:
+            payload.append(PayloadKind.BATCH, batch.digest, batch.raw)
+        for block in effects.append_blocks:
+            payload.append(PayloadKind.BLOCK, block.id, block.encode())
+        self._dirty |= bool(effects.append_batches or effects.append_blocks)
+        if effects.sync_payload and self._dirty:
+            payload.sync()
+            self._dirty = False
+        if effects.votes_file is not None or effects.append_votes:
+            self._sign(effects)
+        if effects.forget_payload:
+            payload.drop(effects.forget_payload)
+            payload.trim()
+
+    def _sign(self, effects: CoreEffects) -> None:
+        votes = self._votes
+        assert votes is not None, "only a voter signs"
+        if effects.votes_file is not None:
+            votes.rewrite(effects.votes_file)
+        for record in effects.append_votes:
+            votes.append(record)
+        votes.sync()
