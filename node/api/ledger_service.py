@@ -26,6 +26,7 @@ from node.api.pages import key_of, page_size, token_of
 from node.api.queries import Queries, format_cursor
 from node.api.status import StatusView
 from node.api.submissions import Submissions
+from node.api.turns import Turns
 from node.submit import Ledger
 
 R = TypeVar("R")
@@ -48,6 +49,17 @@ def answering(
             await abort(context, error, what=call.__name__)
 
     return answer
+
+
+def in_turn(call: Callable[[Any, Any, Any], Awaitable[R]]) -> Callable[[Any, Any, Any], Awaitable[R]]:
+    """Make a handler one of the readings that run one after another."""
+
+    @functools.wraps(call)
+    async def wait_and_call(self: Any, request: Any, context: Any) -> R:
+        async with self._turns.take(context.peer()):
+            return await call(self, request, context)
+
+    return wait_and_call
 
 
 def _name(field: str, value: str) -> str:
@@ -86,6 +98,7 @@ class LedgerService(LedgerServiceServicer):
         self._submissions = submissions
         self._decisions = decisions
         self._status = status
+        self._turns = Turns()
 
     # --- submitting -----------------------------------------------------------------------------
 
@@ -108,7 +121,9 @@ class LedgerService(LedgerServiceServicer):
         else:
             if len(request.id) != ID_BYTES:
                 raise RequestInvalid("id", f"has {len(request.id)} bytes, not {ID_BYTES}")
-            stored = await self._queries.receipt_by_id(_name("sender", request.sender), request.id)
+            sender = _name("sender", request.sender)
+            async with self._turns.take(context.peer()):
+                stored = await self._queries.receipt_by_id(sender, request.id)
         if not request.with_proof:
             return pb.GetReceiptResponse(receipt=mapping.receipt(stored.read()))
         proof = self._queries.receipt_proof(stored)
@@ -135,6 +150,7 @@ class LedgerService(LedgerServiceServicer):
         return pb.GetPartyResponse(party=mapping.party(found.record), proof=found.proof, height=found.height)
 
     @answering
+    @in_turn
     async def ListParties(self, request: Any, context: Any) -> pb.ListPartiesResponse:
         page = self._queries.list_kind(b"party/", e.Party, request)
         return pb.ListPartiesResponse(
@@ -152,6 +168,7 @@ class LedgerService(LedgerServiceServicer):
         return pb.GetAssetResponse(asset=mapping.asset(found.record), proof=found.proof, height=found.height)
 
     @answering
+    @in_turn
     async def ListAssets(self, request: Any, context: Any) -> pb.ListAssetsResponse:
         if request.registrant:
             row = f"asset/registrant/{_name('registrant', request.registrant)}/"
@@ -171,6 +188,7 @@ class LedgerService(LedgerServiceServicer):
         return pb.GetClaimResponse(claim=mapping.claim(found.record), proof=found.proof, height=found.height)
 
     @answering
+    @in_turn
     async def ListClaims(self, request: Any, context: Any) -> pb.ListClaimsResponse:
         if request.asset:
             row = f"claim/asset/{_name('asset', request.asset)}/"
@@ -200,6 +218,7 @@ class LedgerService(LedgerServiceServicer):
         )
 
     @answering
+    @in_turn
     async def ListTemplates(self, request: Any, context: Any) -> pb.ListTemplatesResponse:
         if request.name:
             row = f"template/name/{_name('name', request.name)}/"
@@ -221,6 +240,7 @@ class LedgerService(LedgerServiceServicer):
         return pb.GetOfferResponse(offer=mapping.offer(found.record), proof=found.proof, height=found.height)
 
     @answering
+    @in_turn
     async def ListOffers(self, request: Any, context: Any) -> pb.ListOffersResponse:
         party, asset = _optional("party", request.party), _optional("asset", request.asset)
 
@@ -251,6 +271,7 @@ class LedgerService(LedgerServiceServicer):
         )
 
     @answering
+    @in_turn
     async def ListAgreements(self, request: Any, context: Any) -> pb.ListAgreementsResponse:
         party, asset = _optional("party", request.party), _optional("asset", request.asset)
 
@@ -283,6 +304,7 @@ class LedgerService(LedgerServiceServicer):
         )
 
     @answering
+    @in_turn
     async def ListObligations(self, request: Any, context: Any) -> pb.ListObligationsResponse:
         party, agreement = _optional("party", request.party), _optional("agreement", request.agreement)
 
@@ -315,6 +337,7 @@ class LedgerService(LedgerServiceServicer):
         )
 
     @answering
+    @in_turn
     async def ListUsageReports(self, request: Any, context: Any) -> pb.ListUsageReportsResponse:
         reporter, agreement = (
             _optional("reporter", request.reporter),
@@ -339,6 +362,7 @@ class LedgerService(LedgerServiceServicer):
         )
 
     @answering
+    @in_turn
     async def ListBalances(self, request: Any, context: Any) -> pb.ListBalancesResponse:
         prefix = b"balance/" + _name("party", request.party).encode() + b"/"
         page = self._queries.list_state(prefix, e.Balance, request)
@@ -373,6 +397,7 @@ class LedgerService(LedgerServiceServicer):
         return self._decisions.simulate(request)
 
     @answering
+    @in_turn
     async def GetStatement(self, request: Any, context: Any) -> pb.GetStatementResponse:
         party = _name("party", request.party)
         page = await self._queries.statement(
@@ -399,28 +424,19 @@ class LedgerService(LedgerServiceServicer):
     async def StreamEvents(self, request: Any, context: Any) -> AsyncIterator[pb.StreamEventsResponse]:
         """Events behind the cursor; a quiet stream repeats its cursor from time to time."""
         try:
-            async for response in self._events(request):
+            async for response in self._events(request, context.peer()):
                 yield response
         except Exception as error:
             await abort(context, error, what="StreamEvents")
 
-    async def _events(self, request: Any) -> AsyncIterator[pb.StreamEventsResponse]:
+    async def _events(self, request: Any, connection: str) -> AsyncIterator[pb.StreamEventsResponse]:
         party = _optional("party", request.party)
         kinds = tuple(request.kinds)
         cursor: str = request.after
         while True:
             height = self._queries.height
-            events: list[pb.EventRecord] = []
-            full = False
-            for seen, (place, receipt, numbers) in enumerate(self._queries.events_after(cursor, party=party)):
-                for number in numbers:
-                    if _of_kind(receipt.events[number].kind, kinds):
-                        at = format_cursor(receipt.height, receipt.index, number)
-                        events.append(mapping.event_record(receipt, number, at))
-                cursor = place
-                if len(events) >= EVENTS_PER_RESPONSE or seen >= EVENTS_SCAN:
-                    full = True
-                    break
+            async with self._turns.take(connection, patient=True):
+                events, cursor, full = self._next_events(cursor, party, kinds)
             if events or full:
                 yield pb.StreamEventsResponse(events=events, cursor=cursor, height=height)
             if full:
@@ -432,7 +448,23 @@ class LedgerService(LedgerServiceServicer):
             if not await self._ledger.wait_for_height(Height(height + 1), timeout_s=EVENTS_WAIT_S):
                 yield pb.StreamEventsResponse(cursor=cursor, height=height)
 
+    def _next_events(
+        self, cursor: str, party: str, kinds: tuple[str, ...]
+    ) -> tuple[list[pb.EventRecord], str, bool]:
+        """Events behind a cursor, the cursor behind them, and whether there may be more at once."""
+        events: list[pb.EventRecord] = []
+        for seen, (place, receipt, numbers) in enumerate(self._queries.events_after(cursor, party=party)):
+            for number in numbers:
+                if _of_kind(receipt.events[number].kind, kinds):
+                    at = format_cursor(receipt.height, receipt.index, number)
+                    events.append(mapping.event_record(receipt, number, at))
+            cursor = place
+            if len(events) >= EVENTS_PER_RESPONSE or seen >= EVENTS_SCAN:
+                return events, cursor, True
+        return events, cursor, False
+
     @answering
+    @in_turn
     async def ListHeaders(self, request: Any, context: Any) -> pb.ListHeadersResponse:
         after = key_of(request.page_token, b"header/")
         first = max(1, request.from_height) if after is None else int(after[len(b"header/") :]) + 1

@@ -140,7 +140,7 @@ class Submissions:
                 results = [_result(one, self._pending, brief=request.brief) for one in outcomes]
                 async with writing:
                     await context.write(pb.SubmitStreamResponse(sequence=request.sequence, results=results))
-            except (LicetError, grpc.aio.UsageError, grpc.RpcError) as error:
+            except (LicetError, grpc.aio.BaseError, grpc.RpcError) as error:
                 failure.append(error)
 
         def ended(count: int, task: asyncio.Task[None]) -> None:
@@ -166,7 +166,7 @@ class Submissions:
         finally:
             for task in tasks:
                 task.cancel()
-        if failure:
+        if failure and isinstance(failure[0], LicetError):  # else the client is gone: nobody to tell
             await abort(context, failure[0], what="SubmitStream")
 
     def _validate(self, raw: bytes) -> pb.SubmitResult:
