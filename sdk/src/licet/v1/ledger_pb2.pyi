@@ -1082,7 +1082,7 @@ class GetObligationRequest(google.protobuf.message.Message):
     OBLIGATION_FIELD_NUMBER: builtins.int
     WITH_PROOF_FIELD_NUMBER: builtins.int
     obligation: builtins.str
-    """Its id."""
+    """Its id: the agreement, "/" and eight digits."""
     with_proof: builtins.bool
     """True to add the proof file of its record at the newest anchored height."""
     def __init__(
@@ -1363,7 +1363,9 @@ class SubmitRequest(google.protobuf.message.Message):
     wait: global___Wait.ValueType
     """Until when to wait."""
     validate_only: builtins.bool
-    """True to execute against the current state without submitting."""
+    """True to execute against the current state without submitting: the receipt that a block would leave now, its
+    refusal as a refusal, or the first receipt of a transaction that was executed already.
+    """
     def __init__(
         self,
         *,
@@ -2277,7 +2279,7 @@ class AuthorizeRequest(google.protobuf.message.Message):
 
     @property
     def media(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Media; every one must be covered. Empty for any."""
+        """Media; every one must be covered. Empty for the code "any", which is all of them."""
 
     def __init__(
         self,
@@ -2318,7 +2320,7 @@ class AuthorizeResponse(google.protobuf.message.Message):
     timestamp_ms: builtins.int
     """Time of that state in ms."""
     decision: builtins.bytes
-    """The bytes that were signed: question and answer in the canonical form of sdk/src/licet/decision.py."""
+    """The bytes that were signed: question and answer in the canonical form of docs/FORMATS.md."""
     @property
     def clauses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ids of the clauses that decided, as "agreement:clause"."""

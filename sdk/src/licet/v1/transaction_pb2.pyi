@@ -6,7 +6,8 @@ Transactions and commands: what a client signs.
 A signature covers the domain tag "licet.tx" (16 bytes, zero-padded) followed by
 the body's bytes exactly as sent. Nobody re-serializes a body. Unknown fields are refused, and so is
 any serialization with a byte more than its meaning needs: a longer varint, a default value, a field
-that may not repeat given twice. Every standard library writes the shortest form.
+that may not repeat given twice. Google's libraries write the shortest form; one that writes a field set to
+its default (protobuf.js) must leave it unset. Limits and a worked example: docs/FORMATS.md.
 """
 
 import builtins
