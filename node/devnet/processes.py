@@ -138,6 +138,8 @@ def _environment() -> dict[str, str]:
 
 async def _exit_code(pid: int) -> int:
     """The exit code of a child once it ends; below zero for a signal."""
+    if not hasattr(os, "pidfd_open"):  # not Linux
+        return os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, pid, 0))[1])
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()
     handle = os.pidfd_open(pid)

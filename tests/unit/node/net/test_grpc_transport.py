@@ -13,7 +13,7 @@ from licet.crypto import SigningKey
 from licet.types import ChainId, ValidatorIndex
 
 from node.config import Address
-from node.net import frames
+from node.net import frames, grpc_transport
 from node.net.grpc_transport import METHOD, GrpcTransport, PortInUse, TransportConfig
 from node.net.peer_messages import ConsensusMessage
 from node.net.peers import PeerTable
@@ -139,10 +139,28 @@ async def test_a_malformed_frame_closes_the_stream_and_is_reported(start: Start)
         await call.write(b"\xff\xff")
         await inbox_two.until(lambda: not inbox_two.up)
         assert len(inbox_two.faults) == 1
-        assert await call.code() == grpc.StatusCode.UNAUTHENTICATED
+        assert isinstance(frames.decode_response(await call.read()), frames.Proof)
+        with pytest.raises(grpc.RpcError) as refused:
+            await call.read()
+        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_taken_port_is_one_sentence(start: Start) -> None:
     two, _ = await start(1)
     with pytest.raises(PortInUse, match=str(two.port)):
         await start(0, port=two.port)
+
+
+async def test_streams_that_prove_nothing_are_few_and_end(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_transport, "HANDSHAKE_S", 0.5)
+    two, inbox_two = await start(1)
+    async with grpc.aio.insecure_channel(str(_at(two))) as channel:
+        calls = [channel.stream_stream(METHOD)() for _ in range(grpc_transport.STREAMS_MAX + 5)]
+        codes = await asyncio.wait_for(asyncio.gather(*(call.code() for call in calls)), LIMIT_S)
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 3  # beyond one a peer and the spare ones
+    _, inbox_one = await start(0, {"n2": _at(two)})  # and the honest one still finds room
+    await inbox_one.until(lambda: inbox_one.up == {1})
+    assert inbox_two.ups == 1
