@@ -90,8 +90,8 @@ class Admission:
             call.settle(position, Refused(hash=None, error=error))
             return
         body = transaction.body
-        if transaction.hash in self._waiting:
-            self._waiting.add(transaction.hash, call, position)
+        if self._waiting.holds(transaction):
+            self._waiting.add(transaction, call, position)
             return
         used = self._machine.find(body.sender, body.id)
         if used is not None and used[0] == transaction.hash:
@@ -104,7 +104,7 @@ class Admission:
         except LicetError as error:
             call.settle(position, Refused(hash=transaction.hash, error=error))
             return
-        self._waiting.add(transaction.hash, call, position)
+        self._waiting.add(transaction, call, position)
         self._gather(raw, transaction, cost)
 
     def _gather(self, raw: bytes, transaction: Transaction, cost: int) -> None:

@@ -508,10 +508,14 @@ class Driver:
         height = prepared.roots.height
         if self._waiting:
             resolve, waiting = self._waiting.resolve, self._waiting
-            for done in prepared.result.executed:
+            transactions = (one for batch in prepared.ready.batches for one in batch.transactions)
+            for transaction, done in zip(transactions, prepared.result.executed, strict=True):
                 if done.hash not in waiting:
                     continue
-                if done.receipt:
+                if not indexes.consumed(done):  # its signers or its time: another copy may still take effect
+                    outcome = Finalized(hash=done.hash, height=height, receipt=done.receipt)
+                    waiting.resolve_copy(transaction, outcome)
+                elif done.receipt:
                     resolve(done.hash, Finalized(hash=done.hash, height=height, receipt=done.receipt))
                 elif (known := self._final_receipt(done.hash)) is not None:
                     resolve(done.hash, known)

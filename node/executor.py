@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from licet.certificate import ExecutedRoots
 from licet.errors import Fault, LicetError
@@ -22,7 +23,7 @@ from licet.types import Hash32, Height
 
 from licensing_vm.transition import BlockInput, BlockResult, Machine, Place, Status
 from node.core_effects import ReadyBlock
-from node.indexes import UsedId, block_records, forget_used_ids, used_ids, used_ids_record
+from node.indexes import UsedId, block_records, forget_used_ids, is_settled, used_ids, used_ids_record
 from node.storage.log import MerkleLog
 from node.storage.port import Record, Storage, WriteBatch
 from node.storage.state import State
@@ -112,7 +113,9 @@ class Executor:
         log_start = self._log.size
         log = self._log.append(list(result.leaves))
         roots = ExecutedRoots(height=block.height, state_root=tree.root, log_root=log.root, log_size=log.size)
-        records, places = block_records(roots, result.executed, log_start=log_start)
+        records, places = block_records(
+            roots, result.executed, log_start=log_start, settled=partial(is_settled, self._storage)
+        )
         records += self._used_records(block.height, block.header.timestamp_ms, transactions, result)
         batch = WriteBatch(
             height=block.height,

@@ -14,7 +14,7 @@ the ledger. Written by the executor alone; read by proofs, recovery and the API.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -62,10 +62,19 @@ class StoredReceipt:
 # --- writing (the executor) ----------------------------------------------------------------------
 
 
+def consumed(done: Executed) -> bool:
+    """Whether its id is used up; if not, a copy of its body that others signed may still take effect."""
+    return not done.code or done.read().consumed
+
+
 def block_records(
-    roots: ExecutedRoots, executed: Sequence[Executed], *, log_start: int
+    roots: ExecutedRoots, executed: Sequence[Executed], *, log_start: int, settled: Callable[[Hash32], bool]
 ) -> tuple[list[Record], dict[Hash32, bytes]]:
-    """The index records of a block, and what goes under its transactions' hashes."""
+    """The index records of a block, and what goes under its transactions' hashes.
+
+    A receipt that consumed no id never takes the place of one that did (`settled`): whoever sends a body
+    again, late or under other signatures, would hide what became of it.
+    """
     writer = Writer()
     roots.write(writer)
     records = [Record(Kind.INDEX, _ROOTS + height_key(roots.height), writer.done())]
@@ -76,7 +85,8 @@ def block_records(
         if not done.receipt:
             continue  # an exact repeat leaves nothing
         place = position_key(height, done.place.position)
-        places[done.hash] = place
+        if consumed(done) or not settled(done.hash):
+            places[done.hash] = place
         add(Record(Kind.EVENT, place, _LOG_INDEX.pack(log_index) + done.receipt))
         log_index += 1
         for party in done.parties:
@@ -135,6 +145,12 @@ def receipt_of(storage: Storage, transaction: Hash32) -> StoredReceipt | None:
     raw = storage.record(Kind.EVENT, place)
     assert raw is not None, "one write batch holds a receipt and its place"
     return _stored(place, raw)
+
+
+def is_settled(storage: Storage, transaction: Hash32) -> bool:
+    """Whether a receipt is stored that consumed the transaction's id."""
+    found = receipt_of(storage, transaction)
+    return found is not None and found.read().consumed
 
 
 def receipt_at(reader: RecordReader, height: Height, index: int) -> StoredReceipt | None:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from licet import proof
+from licet.codec import decode_transaction, encode_transaction
+from licet.encoding import Tag
 from licet.entities import CASH, balance_key
 from licet.genesis import Genesis
 from licet.receipts import read_receipt
-from licet.types import Height, TimestampMs
+from licet.transactions import KeySignature
+from licet.types import Hash32, Height, TimestampMs
 
 from node import indexes
 from node.storage.errors import StorageDead
@@ -47,6 +50,29 @@ async def four(tmp_path: Path) -> AsyncIterator[list[Member]]:
     yield made
     for member in made:
         await member.stop()
+
+
+def signed_by_a_stranger(raw: bytes) -> bytes:
+    """The same body under the signature of somebody without authority."""
+    body = decode_transaction(raw).raw_body
+    key = world.key("stranger")
+    return encode_transaction(
+        body, (KeySignature(public_key=key.public_key, signature=key.sign(Tag.TRANSACTION, body)),)
+    )
+
+
+async def test_a_strangers_copy_that_comes_first_is_no_answer_to_the_owner(alone: Member) -> None:
+    (raw,) = deposits(alone.genesis, range(1))
+    forged = signed_by_a_stranger(raw)
+    outcomes = await alone.driver.submit([forged, raw, forged, raw])
+    receipts = []
+    for outcome in outcomes:
+        assert isinstance(outcome, Finalized)
+        receipts.append(read_receipt(outcome.receipt))
+    assert [one.refusal.code if one.refusal else "" for one in receipts] == ["NO_AUTHORITY", ""] * 2
+    stored = indexes.receipt_of(alone.driver.node.storage, outcomes[0].hash or Hash32(b""))
+    assert stored is not None
+    assert stored.read().committed
 
 
 async def test_a_transaction_is_final_on_one_node(alone: Member) -> None:
