@@ -2,7 +2,7 @@
 
 `Refused` carries a code of the table, a sentence, facts and, where the terms refused, the clause; the
 table adds whose fault it is and what to do. A refusal is an outcome and stands in a receipt. An
-assertion is for our own bugs and stops the machine; the two never mix.
+assertion is for our own bugs and stops the machine; the two never mix (`licensing_vm.faults`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "NO_AUTHORITY": _sender("Sign with a key that the sender has registered for this scope."),
         "ID_REUSED": _sender("Choose a new transaction id."),
         "NOT_SIGNED": _sender("Let every party named sign this transaction."),
+        "EXECUTION_FAULT": Reason(
+            Fault.US, "Report this receipt: until the nodes run a corrected version it fails again."
+        ),
         # names and parties
         "NAME_TAKEN": _sender("Choose another id."),
         "UNKNOWN_PARTY": _sender("Register the party first."),

@@ -17,6 +17,9 @@ from licet.records import encode, signed_varint, varint
 
 _TEXT_MARK: Final = "\x00\x01mould:{}\x01\x00"  # cannot occur in a valid name
 _INT_MARK: Final = (1 << 120) + 0x5EED  # cannot occur as an amount, a time or a height
+_TEXT_HEAD, _TEXT_TAIL = (part.encode() for part in _TEXT_MARK.split("{}"))
+_INT_HEAD: Final = signed_varint(_INT_MARK)[:3]  # the 21 bits below a position, so the same in every mark
+_INT_TAIL_MAX: Final = len(signed_varint(_INT_MARK))
 
 
 @final
@@ -52,6 +55,33 @@ def blob_bytes(value: bytes) -> bytes:
 number_bytes: Final = lru_cache(maxsize=1 << 16)(signed_varint)
 
 
+def _marks(data: bytes, holes: int) -> list[tuple[int, int, int]]:
+    """Where the holes of an encoded pattern are: start, end, position. One pass, however many there are."""
+    marks: list[tuple[int, int, int]] = []
+    at = data.find(_TEXT_HEAD)
+    while at >= 0:
+        end = data.index(_TEXT_TAIL, at) + len(_TEXT_TAIL)
+        position = int(data[at + len(_TEXT_HEAD) : end - len(_TEXT_TAIL)])
+        marks.append((at - len(varint(end - at)), end, position))
+        at = data.find(_TEXT_HEAD, end)
+    at = data.find(_INT_HEAD)
+    while at >= 0:
+        end = at
+        zigzag = 0
+        while end < len(data) and end - at < len(_INT_HEAD) + _INT_TAIL_MAX:
+            byte = data[end]
+            zigzag |= (byte & 0x7F) << 7 * (end - at)
+            end += 1
+            if byte < 0x80:
+                break
+        position = ((zigzag >> 1) - _INT_MARK) >> 20
+        found = 0 <= position < holes and data.startswith(signed_varint(Hole.number(position)), at)
+        if found:
+            marks.append((at, end, position))
+        at = data.find(_INT_HEAD, end if found else at + 1)
+    return sorted(marks)
+
+
 @final
 class Mould:
     """The encoding of a pattern, cut at its holes. `holes` is how many positions it has.
@@ -65,14 +95,7 @@ class Mould:
         data = encode(pattern)
         if not tagged:
             data = data[1:]
-        marks: list[tuple[int, int, int]] = []  # start, end, position
-        for position in range(holes):
-            for mark in (text_bytes(Hole.text(position)), signed_varint(Hole.number(position))):
-                at = data.find(mark)
-                while at >= 0:
-                    marks.append((at, at + len(mark), position))
-                    at = data.find(mark, at + len(mark))
-        marks.sort()
+        marks = _marks(data, holes)
         pieces: list[bytes] = []
         start = 0
         for begin, end, _ in marks:

@@ -24,7 +24,7 @@ _UNREAD: Final = object()  # "not read yet": what a blind write replaces
 
 @final
 class State:
-    __slots__ = ("_begun_at", "_dirty", "_limit", "_live", "_old", "_read", "_undo", "changes")
+    __slots__ = ("_begun_at", "_dirty", "_limit", "_live", "_old", "_read", "_undo", "changes", "failed")
 
     def __init__(self, read: Callable[[bytes], bytes | None], limit: int) -> None:
         self._read = read
@@ -38,6 +38,8 @@ class State:
         # holds at the same count (`domain.terms`).
         self.changes = 0
         self._begun_at = 0
+        # The reader failed: whatever came of it is this machine's own trouble, by whatever name.
+        self.failed = False
 
     def get(self, key: bytes, kind: type[T]) -> T | None:
         """The record at `key`, None if there is none."""
@@ -103,6 +105,7 @@ class State:
         """Start a transaction: what is written from here on can be rolled back."""
         self._undo.clear()
         self._begun_at = self.changes
+        self.failed = False
 
     def rollback(self) -> None:
         """Take back everything since `begin`."""
@@ -158,7 +161,11 @@ class State:
         """Bring a key into the young generation. Bytes are decoded by whoever knows their kind."""
         value = self._old.get(key, _UNREAD)
         if value is _UNREAD:
-            value = self._read(key)
+            try:
+                value = self._read(key)
+            except BaseException:
+                self.failed = True
+                raise
         self._live[key] = value
         return value
 

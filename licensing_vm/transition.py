@@ -6,9 +6,11 @@
     machine.commit()                            or machine.discard(), as if it had never run
 
 Upholds: all commands of a transaction or none; (sender, id) at most once inside the window; an exact
-repeat leaves no receipt; execution reads the tree, the index of recent ids and the block, and nothing
-else; the same bytes on every node. Signatures were checked by their bytes before (`Transaction`);
-whether a key may sign for a party is checked here, where state is known.
+repeat leaves no receipt; a bug that one transaction meets costs that transaction and not the chain, unless
+machines could differ about it or money be wrong (`licensing_vm.faults`); execution reads the tree, the
+index of recent ids and the block, and nothing else; the same bytes on every node. Signatures were checked
+by their bytes before (`Transaction`); whether a key may sign for a party is checked here, where state is
+known.
 
 Never reads a clock, never does IO but `reader.get`, never re-encodes what was signed.
 """
@@ -20,7 +22,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from licet.errors import Fault, LicetError
 from licet.genesis import Genesis
 from licet.receipts import JournalEntry, Receipt, read_receipt
 from licet.transactions import Transaction
@@ -31,6 +32,7 @@ from licensing_vm.domain.genesis import initial_entries
 from licensing_vm.domain.periods import simulate
 from licensing_vm.domain.table import COMMANDS, declared_cost, scope_of
 from licensing_vm.errors import Refused
+from licensing_vm.faults import FaultSeen, seen, verdict
 from licensing_vm.recent import Place, RecentIds
 from licensing_vm.state import State
 
@@ -38,6 +40,7 @@ __all__ = [
     "BlockInput",
     "BlockResult",
     "Executed",
+    "FaultSeen",
     "Machine",
     "Place",
     "StateReader",
@@ -80,6 +83,9 @@ class Executed(NamedTuple):
     code: str  # of the refusal; empty otherwise
     index_rows: tuple[bytes, ...]  # to keep beside the tree, see `domain.context`
     parties: tuple[str, ...]  # whose statement or events it concerns, distinct
+    consumed: bool = (
+        True  # whether (sender, id) is used up: else another copy of the body may still take effect
+    )
 
     def read(self) -> Receipt:
         return read_receipt(self.receipt)
@@ -94,6 +100,7 @@ class BlockResult:
     writes: Mapping[bytes, bytes | None]
     executed: Sequence[Executed]
     rows: int  # usage rows accepted
+    faults: Sequence[FaultSeen] = ()  # bugs of ours that were contained, for the node's log
 
     @property
     def leaves(self) -> Iterator[bytes]:
@@ -126,6 +133,7 @@ class Machine:
         self._context.height = height
         self._recent = RecentIds(self._window)
         self._pending = False
+        self._faults: list[FaultSeen] = []
 
     def execute(self, block: BlockInput) -> BlockResult:
         """Execute a block. Follow it with `commit` or `discard` before the next."""
@@ -133,6 +141,7 @@ class Machine:
         self._pending = True
         self._recent.open(block.timestamp_ms)
         self._context.open_block(block.height, block.timestamp_ms)
+        self._faults = []
         executed = [self._one(tx, index) for index, tx in enumerate(block.transactions)]
         return BlockResult(
             height=block.height,
@@ -140,6 +149,7 @@ class Machine:
             writes=self._state.writes(),
             executed=executed,
             rows=self._context.rows,
+            faults=tuple(self._faults),
         )
 
     def commit(self) -> None:
@@ -220,23 +230,18 @@ class Machine:
             return Executed(tx.hash, Status.REPEATED, known[1], b"", "", (), ())
         context.begin(tx, index)
         consumed = False
+        at = -1  # which command runs
         try:
             if not trusted:
                 self._admit(tx)
             if known is not None and known[0] != tx.hash:
                 raise Refused("ID_REUSED", "Another transaction of this sender has this id.")
             consumed = True
-            for command in body.commands:
+            for at, command in enumerate(body.commands):  # noqa: B007 - read where something fails
                 COMMANDS[type(command)].handler(context, command)
             receipt = context.receipt()
-        except LicetError as why:
-            if why.fault is not Fault.SENDER:
-                raise
-            context.rollback()
-            receipt = context.refusal(why, consumed)
-            done = Executed(
-                tx.hash, Status.REFUSED, Place(context.height, index), receipt, why.code, (), (body.sender,)
-            )
+        except Exception as why:
+            done = self._refused(tx, index, why, consumed, at)
         else:
             place = Place(context.height, index)
             done = Executed(
@@ -245,6 +250,22 @@ class Machine:
         if consumed and not dry:
             self._recent.add(body.sender, body.id, tx.hash, done.place)
         return done
+
+    def _refused(self, tx: Transaction, index: int, why: Exception, consumed: bool, at: int) -> Executed:
+        """Take back what the transaction did and say why; raises again what has to stop the machine."""
+        context = self._context
+        command = type(tx.body.commands[at]).__name__ if at >= 0 else ""
+        refusal = None if self._state.failed else verdict(why, command)
+        if refusal is None:
+            raise why
+        context.rollback()
+        if refusal is not why:
+            # What is kept beside the state may be half made: an unforeseen error may strike anywhere.
+            context.forget_prepared()
+            self._faults.append(seen(why, tx.hash, command))
+        receipt = context.refusal(refusal, consumed)
+        place = Place(context.height, index)
+        return Executed(tx.hash, Status.REFUSED, place, receipt, refusal.code, (), (tx.body.sender,))
 
     def _admit(self, tx: Transaction) -> None:
         """Chain, window and the sender's authority; what fails here consumes no id."""

@@ -116,6 +116,11 @@ class Context:
         self.rows = self._rows_before
         self.state.rollback()
 
+    def forget_prepared(self) -> None:
+        """Drop all that is kept ready; it is made again from the state."""
+        self.programs.clear()
+        self.prepared.clear()
+
     def close_dry(self) -> None:
         """After a dry run: the height was borrowed."""
         self.height -= 1

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, final
 
+from licet.encoding import Tag, hash_tagged
 from licet.entities import StoredProgram, program_key
+from licet.types import Hash32
 
 from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
@@ -37,10 +39,11 @@ class Terms:
         "spans_of_fact",
     )
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, hash_: Hash32) -> None:
+        """`hash_` names a program that was verified when it was published, so it is not verified again."""
         self.program = program
-        self.loaded = LoadedProgram(program)
-        self.hash = self.loaded.hash
+        self.loaded = LoadedProgram(program, verified_as=hash_)
+        self.hash = hash_
         self.named = f"{program.name} {program.version}"
         self.fact_named = MappingProxyType({fact.name: at for at, fact in enumerate(program.facts)})
         self.period_named = MappingProxyType({period.name: at for at, period in enumerate(program.periods)})
@@ -90,8 +93,8 @@ def terms_of(context: Context, program_hash: bytes) -> Terms:
                 "No template with this program hash is published.",
                 {"program_hash": program_hash.hex()},
             )
-        found = Terms(decode(stored.code))
-        assert found.hash == program_hash
+        assert hash_tagged(Tag.PROGRAM, stored.code) == program_hash, "what is stored is what was published"
+        found = Terms(decode(stored.code), Hash32(program_hash))
         if len(kept) >= PROGRAMS_KEPT:
             kept.pop(next(iter(kept)))
         kept[program_hash] = found

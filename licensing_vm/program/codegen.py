@@ -2,8 +2,10 @@
 
 Denominators are known from the program's text, so a register is one integer
 and every rounding has a constant divisor. The source made here holds integers
-and indexes only, no text of a template. Equal to `interpreter` on every input
-(held by property tests). Never called on a program the verifier has not seen.
+and indexes only, no text of a template, and is about as long as the program.
+Equal to `interpreter` on every input (held by property tests), which runs a
+clause until it has proved worth translating: translating costs as much as a
+hundred runs. Never called on a program the verifier has not seen.
 """
 
 from __future__ import annotations
@@ -11,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import gcd
-from typing import final
+from typing import Final, final
 
+from licet.types import Hash32
+
+from licensing_vm.program import interpreter
 from licensing_vm.program.binding import Table, split_table
 from licensing_vm.program.encoding import program_hash
 from licensing_vm.program.errors import ClauseRefused
@@ -41,17 +46,23 @@ ClauseFn = Callable[
 ]
 
 
+RUNS_INTERPRETED: Final = 8  # of one clause, before it is translated
+
+
 @final
 class LoadedProgram:
-    """A verified program with its clauses as Python functions. Get one from `load`."""
+    """A verified program whose clauses become Python functions once they are used. `load` makes one."""
 
-    __slots__ = ("_run", "hash", "program")
+    __slots__ = ("_run", "_runs", "hash", "program")
 
-    def __init__(self, program: Program) -> None:
-        verify(program)
+    def __init__(self, program: Program, *, verified_as: Hash32 | None = None) -> None:
+        """`verified_as` is the hash of a program that was verified when it was published."""
+        if verified_as is None:
+            verify(program)
         self.program = program
-        self.hash = program_hash(program)
-        self._run = tuple(_function(program, clause) for clause in program.clauses)
+        self.hash = program_hash(program) if verified_as is None else verified_as
+        self._runs = [0] * len(program.clauses)
+        self._run: list[ClauseFn | None] = [None] * len(program.clauses)
 
     def run(
         self,
@@ -63,7 +74,13 @@ class LoadedProgram:
         totals: Sequence[int],
     ) -> Intents:
         """Run one clause; `program.model` tells what the arguments hold."""
-        return self._run[clause](params, facts, befores, tables, totals)
+        translated = self._run[clause]
+        if translated is None:
+            self._runs[clause] += 1
+            if self._runs[clause] <= RUNS_INTERPRETED:
+                return interpreter.run(self.program, clause, params, facts, befores, tables, totals)
+            translated = self._run[clause] = _function(self.program, self.program.clauses[clause])
+        return translated(params, facts, befores, tables, totals)
 
     def tables(
         self, clause: int, params: Sequence[Value], lineages: Sequence[Ancestors]
@@ -194,26 +211,47 @@ def _rate_lines(program: Program, at: int, out: int) -> list[str]:
         per = _price(program, tier)[1]
         divisor = divisor * per // gcd(divisor, per)
     lines = [f"b = befores[{at}]", f"n = b + facts[{rate.fact}]"]
+    bases = _bases(program, rate, divisor, lines)
     for side, variable in (("n", f"n{out}"), ("b", f"b{out}")):
-        lines += _tier_lines(program, rate, side, divisor)
+        lines += _tier_lines(program, rate, side, divisor, bases)
         lines += _round_lines(variable, "v", divisor, program.rounding)
     return [*lines, f"r{out} = n{out} - b{out}"]
 
 
-def _tier_lines(program: Program, rate: Rate, total: str, divisor: int) -> list[str]:
+def _factor(program: Program, tier: Tier, divisor: int) -> str:
+    """A tier's price times the divisor, as source text."""
+    price, per = _price(program, tier)
+    return f"{price} * {divisor // per}" if tier.param != NONE else str(int(price) * (divisor // per))
+
+
+def _bases(program: Program, rate: Rate, divisor: int, lines: list[str]) -> list[str]:
+    """What all tiers below each tier owe, marginally: a number, or a variable that `lines` now name."""
+    bases, below = ["0"], 0
+    for k, tier in enumerate(rate.tiers[:-1], 1):
+        assert tier.up_to is not None
+        factor = _factor(program, tier, divisor)
+        if tier.param == NONE and bases[-1].isdigit():
+            bases.append(str(int(bases[-1]) + (tier.up_to - below) * int(factor)))
+        else:
+            if rate.marginal:
+                lines.append(f"s{k} = {bases[-1]} + {tier.up_to - below} * {factor}")
+            bases.append(f"s{k}")
+        below = tier.up_to
+    return bases
+
+
+def _tier_lines(program: Program, rate: Rate, total: str, divisor: int, bases: list[str]) -> list[str]:
     """`v` becomes R(total) times the divisor: one branch per tier."""
     lines: list[str] = []
-    base = "0"
     below = 0
     for k, tier in enumerate(rate.tiers):
-        price, per = _price(program, tier)
-        factor = f"{price} * {divisor // per}" if tier.param != NONE else str(int(price) * (divisor // per))
-        value = f"{base} + ({total} - {below}) * {factor}" if rate.marginal else f"{total} * {factor}"
+        factor = _factor(program, tier, divisor)
+        value = f"{bases[k]} + ({total} - {below}) * {factor}" if rate.marginal else f"{total} * {factor}"
         if tier.up_to is None:
             lines.append(f"else: v = {value}" if k else f"v = {value}")
         else:
             lines.append(f"{'elif' if k else 'if'} {total} <= {tier.up_to}: v = {value}")
-            base, below = f"{base} + {tier.up_to - below} * {factor}", tier.up_to
+            below = tier.up_to
     return lines
 
 
