@@ -22,7 +22,7 @@ from licet.genesis import Genesis, parse_genesis
 from licet.keys import load_key
 from licet.types import ChainId, ValidatorIndex
 
-from node import logs
+from node import descriptors, logs
 from node.api.admin_service import AdminService
 from node.api.decisions import Decisions
 from node.api.ledger_service import LedgerService
@@ -156,6 +156,7 @@ class App:
         check_peers(config, names)
         if not (config.data / VOTES_FILE).exists() and not (config.data / LEDGER_FOLDER).exists():
             raise NotInitialised(config.data)
+        self.bounds = descriptors.doors(descriptors.raise_limit())
         self._folder = DataFolder(config.data)
         try:
             self.node = self._open()
@@ -199,6 +200,7 @@ class App:
                 listen=self.config.peer_listen,
                 software=__version__,
                 queue_bytes_max=self.config.peer_queue_bytes_max,
+                connections_max=self.bounds.peers,
             ),
             self.peers,
         )
@@ -258,12 +260,17 @@ class App:
         """Bind, then start ordering, then serve. Closing goes the other way: clients, then the rest."""
         config = self.config
         admin = AdminServer(config.admin_socket)
-        api = ApiServer(config.api_listen, message_bytes_max=config.api_message_bytes_max)
+        api = ApiServer(
+            config.api_listen,
+            message_bytes_max=config.api_message_bytes_max,
+            connections_max=self.bounds.clients,
+        )
         service, admin_service, quotas = self._services()
         if config.metrics_listen is not None:
             from node.metrics import MetricsServer, NodeCollector
 
-            metrics = MetricsServer(NodeCollector(self.driver, self.peers, quotas))
+            collector = NodeCollector(self.driver, self.peers, quotas)
+            metrics = MetricsServer(collector, connections_max=self.bounds.metrics)
             await metrics.start(config.metrics_listen)
             self.metrics_port = metrics.port
             doors.append(metrics.close)

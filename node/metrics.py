@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from node import descriptors
 from node.config import Address
 from node.net.grpc_transport import PortInUse
 
@@ -81,7 +82,9 @@ class NodeCollector(Collector):
 class MetricsServer:
     """A minimal HTTP server for one page."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, *, connections_max: int = descriptors.METRICS_MAX) -> None:
+        self._connections_max = connections_max
+        self._connections = 0
         self._registry = CollectorRegistry()
         self._registry.register(collector)
         self._server: asyncio.Server | None = None
@@ -97,6 +100,10 @@ class MetricsServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= self._connections_max:
+            writer.close()
+            return
+        self._connections += 1
         try:
             async with asyncio.timeout(REQUEST_S):
                 request = await reader.readuntil(b"\r\n\r\n")
@@ -111,6 +118,7 @@ class MetricsServer:
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             pass
         finally:
+            self._connections -= 1
             writer.close()
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ from licet.v1 import admin_pb2, ledger_pb2
 from licet.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from licet.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
 
+from node import descriptors
 from node.api.admin_service import AdminService
 from node.api.ledger_service import LedgerService
 from node.config import Address
@@ -48,7 +49,9 @@ class SocketPathTooLong(LicetError):
 class ApiServer:
     """The clients' server, with health and reflection."""
 
-    def __init__(self, address: Address, *, message_bytes_max: int) -> None:
+    def __init__(
+        self, address: Address, *, message_bytes_max: int, connections_max: int = descriptors.CLIENTS_MAX
+    ) -> None:
         self._server = grpc.aio.server(
             maximum_concurrent_rpcs=RPCS_MAX,
             options=[
@@ -57,6 +60,7 @@ class ApiServer:
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_connection_age_grace_ms", 1000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                *descriptors.server_options(connections_max),
             ],
         )
         try:

@@ -25,7 +25,7 @@ from licet.crypto import SigningKey
 from licet.errors import Fault, LicetError
 from licet.types import ChainId, ValidatorIndex
 
-from node import logs
+from node import descriptors, logs
 from node.config import Address
 from node.net import frames
 from node.net.frames import Frame, Hello, Item, PeerFault, Proof
@@ -92,6 +92,7 @@ class TransportConfig:
     listen: Address
     software: str = ""
     queue_bytes_max: int = SEND_QUEUE_BYTES_MAX
+    connections_max: int = descriptors.PEERS_MAX
 
 
 class _Outbox:
@@ -188,7 +189,8 @@ class GrpcTransport:
 
     async def start(self, receiver: Receiver) -> None:
         self._receiver = receiver
-        self._server = server = grpc.aio.server(options=SERVER_OPTIONS)
+        options = [*SERVER_OPTIONS, *descriptors.server_options(self._config.connections_max)]
+        self._server = server = grpc.aio.server(options=options)
         handler: Any = grpc.stream_stream_rpc_method_handler(self._accept)
         service, method = METHOD[1:].split("/")
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))

@@ -99,6 +99,7 @@ async def test_a_peer_without_the_validators_key_is_no_peer(start: Start) -> Non
             await asyncio.sleep(0)
     _, inbox_honest = await start(0, {"n2": _at(two)})
     await inbox_honest.until(lambda: inbox_honest.up == {1})
+    await inbox_two.until(lambda: inbox_two.up == {0})  # the dialled side hears of it a turn later
     assert not inbox_thief.up
     assert not peer.connected
     assert inbox_two.ups == 1
