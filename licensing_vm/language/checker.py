@@ -17,6 +17,7 @@ from licensing_vm.language.clauses import clauses
 from licensing_vm.language.context import Context
 from licensing_vm.language.diagnostics import Code, Diagnostic, Report, Severity, Stop, error
 from licensing_vm.language.parser import parse
+from licensing_vm.language.work import Work
 from licensing_vm.program import model as m
 from licensing_vm.program.analysis import falls_at
 from licensing_vm.program.errors import ProgramRefused
@@ -39,19 +40,22 @@ def check(source: str, *, warn: bool = True) -> Checked:
 
     Without `warn`, as at publication, nothing is spent on what would only be pointed out.
     """
-    try:
-        template = parse(source)
-    except Stop as stop:
-        return Checked(report=_report(source, [stop.diagnostic]), template=None, program=None, trials=())
-    ctx = Context(template=template)
-    program = _program(ctx)
+    template: s.Template | None = None
     results: tuple[trials.Trial, ...] = ()
-    if not _errors(ctx):
-        _verified(ctx, program)
-    if not _errors(ctx):
-        results = trials.run_tests(ctx, program)
-        if warn and not _errors(ctx):
-            trials.warn_untested(ctx, program)
+    try:
+        work = Work()
+        template = parse(source, work)
+        ctx = Context(template=template, work=work)
+        program = _program(ctx)
+        if not _errors(ctx):
+            _verified(ctx, program)
+        if not _errors(ctx):
+            results = trials.run_tests(ctx, program)
+    except Stop as stop:
+        return Checked(report=_report(source, [stop.diagnostic]), template=template, program=None, trials=())
+    if warn and not _errors(ctx):
+        ctx.work = Work()  # an author's tool has its own bound
+        trials.warn_untested(ctx, program)
     failed = _errors(ctx)
     return Checked(
         report=_report(source, ctx.diagnostics),

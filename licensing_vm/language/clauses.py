@@ -15,6 +15,7 @@ from licensing_vm.language.diagnostics import Code, Place
 from licensing_vm.language.expressions import Lowering, Refused, Tables, expr_text, same
 from licensing_vm.language.rights import heading
 from licensing_vm.language.splits import split_of
+from licensing_vm.language.work import ANALYSED, COMPARED
 from licensing_vm.program import limits
 from licensing_vm.program import model as m
 from licensing_vm.program.analysis import Analysis, TooComplex
@@ -44,7 +45,7 @@ class _Clause:
             tables=Tables(params=skeleton.params, facts=skeleton.facts, rates=skeleton.rates),
             trigger=self._trigger,
             subject=self._subject,
-            analysis=_LiveAnalysis(ctx, skeleton, self._trigger, self._subject),
+            analysis=_LiveAnalysis(ctx, skeleton, self._trigger, self._subject, pay.name.place),
         )
         self._postings: list[tuple[s.Posting, m.Split | None]] = []
         self._unmatched = False  # a split that divides nothing is the likelier mistake; it alone is said
@@ -202,6 +203,7 @@ class _Clause:
 
     def _split(self, split: s.Split) -> None:
         for at, (posting, found) in enumerate(self._postings):
+            self._ctx.work.spend(COMPARED, split.place)
             if found is None and same(posting.amount, split.amount):
                 self._postings[at] = (posting, split_of(self._ctx, self._program, self._at, at, split))
                 return
@@ -241,9 +243,16 @@ class _Clause:
 class _LiveAnalysis(Analysis):
     """The analysis while constants are still being gathered."""
 
-    def __init__(self, ctx: Context, program: m.Program, trigger: m.Trigger, subject: int) -> None:
+    def __init__(
+        self, ctx: Context, program: m.Program, trigger: m.Trigger, subject: int, place: Place
+    ) -> None:
         super().__init__(program, trigger, subject)
         self._ctx = ctx
+        self._place = place  # of the clause
+
+    def _spend(self, work: int) -> None:
+        self._ctx.work.spend(ANALYSED * work, self._place)
+        super()._spend(work)
 
     def constant(self, at: int) -> m.Constant:
         return self._ctx.constants[at]

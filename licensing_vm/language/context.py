@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from licensing_vm.language import syntax as s
 from licensing_vm.language.diagnostics import Code, Diagnostic, Place, error, warning
 from licensing_vm.language.words import time_unit
+from licensing_vm.language.work import SAID, Work
 from licensing_vm.program import model as m
 from licensing_vm.program.limits import AMOUNT_MAX, DAYS_MAX, MONTHS_MAX, PERCENT_DECIMALS, PPM
 
@@ -38,6 +39,7 @@ class Context:
     """The state of checking one template. Tables hold name -> index, in declared order."""
 
     template: s.Template
+    work: Work = field(default_factory=Work)
     currency: str = ""
     scale: int = 0
     rounding: m.Rounding = m.Rounding.HALF_EVEN
@@ -55,9 +57,11 @@ class Context:
     grants: dict[str, int] = field(default_factory=dict)
 
     def error(self, code: Code, place: Place, reason: str, remedy: str) -> None:
+        self.work.spend(SAID, place)
         self.diagnostics.append(error(code, place, reason, remedy))
 
     def warn(self, code: Code, place: Place, reason: str, remedy: str) -> None:
+        self.work.spend(SAID, place)
         self.diagnostics.append(warning(code, place, reason, remedy))
 
     def use(self, what: str, name: str) -> None:

@@ -13,6 +13,7 @@ from licensing_vm.language.diagnostics import Code, Place, Stop, error
 from licensing_vm.language.syntax import Name, Number, Text
 from licensing_vm.language.tokens import T, Token, tokenize
 from licensing_vm.language.words import LATER, LATER_BUT_NAMEABLE, RESERVED
+from licensing_vm.language.work import Work
 from licensing_vm.money.amounts import parse_decimal
 from licensing_vm.program.limits import LANGUAGE_VERSION
 
@@ -22,8 +23,8 @@ X = TypeVar("X")
 class Cursor:
     """A position in the tokens of one source."""
 
-    def __init__(self, source: str) -> None:
-        self._tokens = tokenize(source)
+    def __init__(self, source: str, work: Work | None = None) -> None:
+        self._tokens = tokenize(source, work)
         self._at = 0
 
     @property

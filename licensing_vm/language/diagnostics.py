@@ -34,6 +34,7 @@ class Code(StrEnum):
     """Stable codes of diagnostics."""
 
     TOO_BIG = "TERMS_TOO_BIG"
+    TOO_COSTLY = "TERMS_TOO_COSTLY"
     SYNTAX = "TERMS_SYNTAX"
     LATER_VERSION = "TERMS_LATER_VERSION"
     NAME_TWICE = "TERMS_NAME_TWICE"

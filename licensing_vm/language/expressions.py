@@ -13,6 +13,7 @@ from typing import NamedTuple
 from licensing_vm.language import syntax as s
 from licensing_vm.language.context import Context, Knob, reduced
 from licensing_vm.language.diagnostics import Code, Place
+from licensing_vm.language.work import STEP
 from licensing_vm.program import model as m
 from licensing_vm.program.analysis import Analysis, TooComplex
 from licensing_vm.program.instructions import MONEY, NUMBER, PERCENT, product_type, sum_type, type_text
@@ -32,6 +33,10 @@ class Origins:
 
     added: frozenset[str] = frozenset()
     multiplied: frozenset[str] = frozenset()
+
+    @property
+    def size(self) -> int:
+        return len(self.added) + len(self.multiplied)
 
     def sum_with(self, other: Origins) -> Origins:
         return Origins(added=self.added | other.added, multiplied=self.multiplied | other.multiplied)
@@ -72,6 +77,7 @@ class Lowering:
     def emit(self, op: m.Op, args: tuple[int, ...], of: m.ValueType, place: Place) -> Value:
         if len(self.code) >= INSTRUCTIONS_MAX - 1:
             self._refuse(Code.TOO_BIG, place, "This clause is too long.", "Divide it into several clauses.")
+        self.ctx.work.spend(STEP, place)
         out = len(self.types)
         self.types.append(of)
         self.code.append(m.Instruction(op, out, args))
@@ -129,10 +135,10 @@ class Lowering:
                 return self.seen.get(expr.name.text, Origins())
             case s.Call():
                 return Origins(added=frozenset({f"{expr.rate.text}({expr.fact.text})"}))
-            case s.Binary(op="*"):
-                return self.origins_of(expr.left).times(self.origins_of(expr.right))
             case s.Binary():
-                return self.origins_of(expr.left).sum_with(self.origins_of(expr.right))
+                left, right = self.origins_of(expr.left), self.origins_of(expr.right)
+                self.ctx.work.spend(1 + (left.size + right.size) // 8, expr.place)
+                return left.times(right) if expr.op == "*" else left.sum_with(right)
             case _:
                 return Origins()
 

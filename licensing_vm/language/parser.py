@@ -19,13 +19,14 @@ from licensing_vm.language.cursor import Cursor
 from licensing_vm.language.diagnostics import Code
 from licensing_vm.language.tokens import T
 from licensing_vm.language.values import codes, duration, from_to, literal, money, percent, price
+from licensing_vm.language.work import Work
 
 _RIGHT_WORDS: Final = ("where", "during", "exclusive", "sublicense", "transfer")
 
 
-def parse(source: str) -> s.Template:
+def parse(source: str, work: Work | None = None) -> s.Template:
     """The syntax tree of one template. Raises `Stop`."""
-    c = Cursor(source)
+    c = Cursor(source, work)
     c.need("template", "at the beginning")
     name = _template_name(c)
     c.need("version", "after the template's name")

@@ -11,6 +11,7 @@ from licensing_vm.language import syntax as s
 from licensing_vm.language.context import Context
 from licensing_vm.language.declarations import code_list
 from licensing_vm.language.diagnostics import Code
+from licensing_vm.language.work import MET
 from licensing_vm.program import limits
 from licensing_vm.program import model as m
 from licensing_vm.program.binding import CODE_TREES
@@ -158,6 +159,7 @@ def _forbid(
         excepted=tuple(sorted({at for at in excepted.values() if at is not None})),
     )
     for at, grant in enumerate(grants_):
+        ctx.work.spend(MET + (_size(grant) + _size(found)) // 2, forbid.name.place)
         shared = ACTIONS.mask(grant.actions) & ACTIONS.mask(found.actions)
         meet = bool(shared) and bool(set(grant.slots) & set(found.slots))
         meet = meet and all(_meet(kind, grant.where, found.where, params) for kind in CODE_TREES)
@@ -178,6 +180,11 @@ def _forbid(
                 "Remove it.",
             )
     return found
+
+
+def _size(right: m.Grant | m.Forbid) -> int:
+    """How many codes and assets a right names itself."""
+    return len(right.actions) + len(right.slots) + sum(len(part.codes) for part in right.where)
 
 
 def _meet(

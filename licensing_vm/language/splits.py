@@ -5,6 +5,7 @@ from __future__ import annotations
 from licensing_vm.language import syntax as s
 from licensing_vm.language.context import Context, Knob
 from licensing_vm.language.diagnostics import Code, Place
+from licensing_vm.language.work import LEG
 from licensing_vm.money.amounts import percent_text
 from licensing_vm.program import limits
 from licensing_vm.program import model as m
@@ -12,6 +13,7 @@ from licensing_vm.program import model as m
 
 def split_of(ctx: Context, program: m.Program, clause: int, at: int, split: s.Split) -> m.Split:
     """The split, its rates noted as knobs; what is wrong with it is said."""
+    ctx.work.spend(LEG * len(split.legs), split.place)
     legs = tuple(_leg(ctx, program, (clause, at, k), leg) for k, leg in enumerate(split.legs))
     lineage_legs = [leg for leg in split.legs if leg.lineage]
     rests = [leg for leg in split.legs if leg.rest]

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from licensing_vm.language.diagnostics import Code, Place, Stop, error
+from licensing_vm.language.work import PIECE, TOKEN, Work
 from licensing_vm.program.limits import NAME_CHARS_MAX, SOURCE_BYTES_MAX, TEXT_CHARS_MAX, TOKENS_MAX
 
 _NUMBER_CHARS_MAX: Final = 40
@@ -66,7 +67,7 @@ _UNSEEN: Final = re.compile(
 _KINDS: Final = {kind.name: kind for kind in T}
 
 
-def tokenize(source: str) -> tuple[Token, ...]:
+def tokenize(source: str, work: Work | None = None) -> tuple[Token, ...]:
     """All tokens, the last one END. Raises `Stop` at the first thing that is none."""
     start = Place(1, 1, 1)
     size = len(source.encode("utf-8", "surrogatepass"))
@@ -79,6 +80,7 @@ def tokenize(source: str) -> tuple[Token, ...]:
                 "Split it into several templates.",
             )
         )
+    work = work or Work()
     builder = _Builder()
     at, line, line_start = 0, 1, 0
     while at < len(source):
@@ -88,6 +90,7 @@ def tokenize(source: str) -> tuple[Token, ...]:
         kind, text = match.lastgroup or "", match.group()
         place = Place(line, at - line_start + 1, len(text))
         at = match.end()
+        work.spend(PIECE, place)
         if kind == "NEWLINE":
             line, line_start = line + 1, at
             builder.newline()
@@ -96,6 +99,7 @@ def tokenize(source: str) -> tuple[Token, ...]:
             _seen(text, place)
             builder.comment(text)
         elif kind != "SPACE":
+            work.spend(TOKEN, place)
             _bounded(kind, text, place)
             if kind == "STRING":
                 _seen(text, place)

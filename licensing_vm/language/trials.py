@@ -17,11 +17,12 @@ from licensing_vm.language import syntax as s
 from licensing_vm.language.context import Context, Knob
 from licensing_vm.language.declarations import value
 from licensing_vm.language.diagnostics import Code
+from licensing_vm.language.work import TRIED
 from licensing_vm.money.amounts import money_text
 from licensing_vm.program import model as m
 from licensing_vm.program.binding import bind, bounds_text, split_table, within
 from licensing_vm.program.errors import BindingRefused, ClauseRefused
-from licensing_vm.program.gas import cost
+from licensing_vm.program.gas import cost, legs_of
 from licensing_vm.program.interpreter import run
 from licensing_vm.program.limits import (
     ANCESTORS_MAX,
@@ -69,6 +70,7 @@ def run_tests(ctx: Context, program: m.Program) -> tuple[Trial, ...]:
         if test.name.text in names:
             ctx.error(Code.NAME_TWICE, test.name.place, "Two tests have this name.", "Give it another name.")
         names.add(test.name.text)
+        ctx.work.spend(_setting_up(ctx, program, test), test.name.place)
         setup = _setup(ctx, program, test)
         if setup is None:
             trials.append(Trial(test.name.text, (), False))
@@ -86,6 +88,14 @@ def run_tests(ctx: Context, program: m.Program) -> tuple[Trial, ...]:
         trials.append(Trial(test.name.text, lines, all(line.expected == line.found for line in lines)))
         _judge(ctx, program, test, lines)
     return tuple(trials)
+
+
+def _setting_up(ctx: Context, program: m.Program, test: s.Test) -> int:
+    """Work of binding parameters and building the tables of one test."""
+    ancestors = max((len(given.weights) for given in test.lineages), default=0)
+    splits = [split for clause in program.clauses for split in clause.splits]
+    legs = sum(legs_of(split, ancestors) for split in splits)
+    return TRIED * (1 + len(program.clauses) + len(splits)) + len(program.params) + len(program.facts) + legs
 
 
 def _cost(ctx: Context, program: m.Program) -> int:

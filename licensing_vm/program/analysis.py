@@ -18,7 +18,7 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from licensing_vm.money.amounts import round_ratio
-from licensing_vm.program.limits import PPM, SPAN_TOTAL_FACTOR
+from licensing_vm.program.limits import EXACT_BITS_MAX, PPM, SPAN_TOTAL_FACTOR
 from licensing_vm.program.model import (
     NONE,
     Clause,
@@ -34,7 +34,9 @@ from licensing_vm.program.model import (
 
 _CORNER_VARIABLES_MAX: Final = 8
 _TERMS_MAX: Final = 128
-_WORK_MAX: Final = 8_000  # terms multiplied or evaluated for one clause
+_WORK_MAX: Final = 12_000  # factors of terms multiplied or evaluated for one clause
+_OF_AN_INTERVAL: Final = 6  # an interval is four products and two comparisons
+_BITS_OF_ONE_UNIT: Final = 256  # larger denominators take longer
 
 # A variable: an operation that reads an input, and the input's index.
 Variable = tuple[Op, int]
@@ -110,6 +112,7 @@ class Analysis:
         self._trigger = trigger
         self._subject = subject
         self._work = 0
+        self._boxes: dict[Variable, Bounds] = {}
         self.shapes: dict[int, Shape] = {}
 
     @classmethod
@@ -123,7 +126,7 @@ class Analysis:
     def step(self, op: Op, out: int, args: tuple[int, ...]) -> Shape:
         """Describe register `out`. Raises `TooComplex`."""
         shape = self._shape(op, args)
-        if len(shape.terms) > _TERMS_MAX:
+        if len(shape.terms) > _TERMS_MAX or max(map(_bits, shape.span)) > 2 * EXACT_BITS_MAX:
             raise TooComplex
         self.shapes[out] = shape
         return shape
@@ -157,6 +160,7 @@ class Analysis:
                 raise AssertionError(op)
 
     def _sum(self, a: Shape, b: Shape, sign: int) -> Shape:
+        self._spend((len(a.terms) + len(b.terms)) // 4)
         terms = dict(a.terms)
         for monomial, coefficient in b.terms.items():
             terms[monomial] = terms.get(monomial, Fraction(0)) + sign * coefficient
@@ -171,7 +175,7 @@ class Analysis:
 
     def _product(self, a: Shape, b: Shape) -> Shape:
         terms: dict[tuple[Variable, ...], Fraction] = {}
-        self._spend(len(a.terms) * len(b.terms))
+        self._spend(len(a.terms) * len(b.terms) * (1 + (a.den * b.den).bit_length() // _BITS_OF_ONE_UNIT))
         for left, x in a.terms.items():
             for right, y in b.terms.items():
                 monomial = tuple(sorted(left + right))
@@ -210,21 +214,32 @@ class Analysis:
         )
 
     def _box(self, variable: Variable) -> Bounds:
-        op, at = variable
+        known = self._boxes.get(variable)
+        if known is None:
+            known = self._boxes[variable] = self._range(*variable)
+        return known
+
+    def _range(self, op: Op, at: int) -> Bounds:
         if op is Op.PARAM:
             return _param_bounds(self._program, at)
         if op is Op.FACT:
             return Bounds(Fraction(0), Fraction(self._program.facts[at].high))
         rate = self._program.rates[at]
+        self._spend(2 * len(rate.tiers))
         once = self._trigger is Trigger.CLOSE and rate.over == self._subject
         return rate_bounds(self._program, rate, once=once)
 
     def _exact(self, shape: Shape) -> Bounds:
         """The range of the terms alone."""
         variables = sorted({v for monomial in shape.terms for v in monomial})
-        linear = all(len(set(monomial)) == len(monomial) for monomial in shape.terms)
-        self._spend(len(shape.terms) << min(len(variables), _CORNER_VARIABLES_MAX))
-        if linear and len(variables) <= _CORNER_VARIABLES_MAX:
+        corners = len(variables) <= _CORNER_VARIABLES_MAX
+        corners = corners and all(len(set(monomial)) == len(monomial) for monomial in shape.terms)
+        # Where each variable stands alone, intervals are exact and need no corners.
+        corners = corners and any(len(monomial) > 1 for monomial in shape.terms)
+        size = sum(len(monomial) + 1 for monomial in shape.terms)
+        size *= 1 + shape.den.bit_length() // _BITS_OF_ONE_UNIT
+        self._spend(size << len(variables) if corners else _OF_AN_INTERVAL * size)
+        if corners:
             values = [
                 _evaluate(shape.terms, dict(zip(variables, corner, strict=True)))
                 for corner in product(*(self._box(v) for v in variables))
@@ -297,6 +312,10 @@ def _evaluate(terms: Terms, values: Mapping[Variable, Fraction]) -> Fraction:
             term *= values[variable]
         total += term
     return total
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 def _gcd(a: int, b: int) -> int:

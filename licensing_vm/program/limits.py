@@ -13,7 +13,8 @@ from licet import transactions
 LANGUAGE_VERSION: Final = 1
 
 SOURCE_BYTES_MAX: Final = transactions.SOURCE_BYTES_MAX  # what passes `check` fits a transaction
-TOKENS_MAX: Final = 60_000
+TOKENS_MAX: Final = 10_000
+CHECK_WORK_MAX: Final = 50_000  # units of `language.work` for one source, about a microsecond each
 NESTING_MAX: Final = 24  # parentheses inside one expression
 NAME_CHARS_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 2_000
@@ -30,7 +31,7 @@ GRANTS_MAX: Final = 64
 CLAUSES_MAX: Final = 64
 INSTRUCTIONS_MAX: Final = 512  # of one clause
 TESTS_MAX: Final = 256
-TESTS_COST_MAX: Final = 1_000_000  # gas of running all of a template's own tests once
+TESTS_COST_MAX: Final = 50_000  # gas of running all of a template's own tests once
 TURNS_COST_MAX: Final = 10_000_000  # gas of looking for what no test holds, an author's tool
 CODES_MAX: Final = 300  # codes in one list of territories, media, actions
 
