@@ -89,6 +89,7 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "INSUFFICIENT_FUNDS": _sender("Deposit first, or pay less."),
         "NOTHING_OWED": _sender("Pay at most what is owed under the agreement."),
         "TOO_MANY": _sender("Do it in smaller parts."),
+        "TOO_WIDE": _sender("Give the agreement an id that begins with 'wide.'; it costs more."),
         "INVALID_QUESTION": _sender("Ask with codes and times of the ledger."),
         "SPLIT_REFUSED": _sender("Give shares that are not all zero."),
     }

@@ -28,6 +28,7 @@ from licensing_vm.domain.booking import Case, run_clauses
 from licensing_vm.domain.bound import EXCLUSIVE_NAMES, Bound, GrantPlan
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical
+from licensing_vm.domain.reach import NARROW, TITLE, WIDE, Limits, is_wide, too_wide
 from licensing_vm.domain.rights import reserve
 from licensing_vm.domain.title import missing_title
 from licensing_vm.errors import Refused
@@ -70,13 +71,27 @@ class Title(NamedTuple):
 class Sale:
     """What of an activation is known beforehand, kept with its bound terms."""
 
-    __slots__ = ("agreement", "days", "event", "index", "parties", "seen", "spans", "titles")
+    __slots__ = (
+        "agreement",
+        "days",
+        "event",
+        "fits_narrow",
+        "fits_wide",
+        "index",
+        "parties",
+        "seen",
+        "spans",
+        "titles",
+    )
 
     def __init__(self, context: Context, bound: Bound, offer: str) -> None:
         self.spans = tuple(sorted({plan.during for plan in bound.grants}))
         self.days: dict[int, tuple[int, ...]] = {}  # day of the start -> days to each span's end
         self.seen: dict[int, tuple[Rights, int]] = {}
         self.titles = tuple(title_of(context, plan, bound) for plan in bound.grants)
+        dated = TITLE * sum(title.bounded for title in self.titles)
+        self.fits_narrow = _fits(bound, NARROW, dated)
+        self.fits_wide = _fits(bound, WIDE, dated)
         self.agreement = _agreement_mould(bound, offer, self.spans)
         self.event = _event_mould(bound, offer)
         self.parties = dict.fromkeys(party for party in bound.roles if party)
@@ -93,6 +108,10 @@ class Sale:
                 (add_span(day * DAY_MS, span) // DAY_MS) - day for span in self.spans
             )
         return [(day + length) * DAY_MS + of_day for length in days]
+
+
+def _fits(bound: Bound, limits: Limits, dated: int) -> bool:
+    return bound.within(limits._replace(activated=limits.activated - dated), growing=True)
 
 
 def title_of(context: Context, plan: GrantPlan, bound: Bound | None = None) -> Title:
@@ -147,6 +166,8 @@ def activate(
     """Make the agreement. `buyer` takes the open role; empty where there is none."""
     key = agreement_key(agreement)
     context.must_be_new(key, "an agreement", agreement)
+    if not sale.fits_narrow and not (sale.fits_wide and is_wide(agreement)):
+        raise too_wide(agreement)
     roles = bound.roles
     if bound.open_role != NONE:
         roles = (*roles[: bound.open_role], buyer, *roles[bound.open_role + 1 :])

@@ -48,6 +48,7 @@ from licensing_vm.program.model import Program, Value
 
 BOUND_KEPT: Final = 8_192
 OFFER_ASSETS_MAX: Final = 1_024
+OFFER_GRANTS_MAX: Final = 2_048  # grants times assets: each has its title checked
 
 
 def _invalid(message: str, **facts: str) -> Refused:
@@ -96,13 +97,13 @@ def bind_assets(
     context: Context, program: Program, bindings: Iterable[AssetBinding]
 ) -> tuple[tuple[str, ...], ...]:
     """The assets bound to each slot, each of a kind that the slot takes."""
-    slots: dict[str, list[str]] = {slot.name: [] for slot in program.slots}
+    slots: dict[str, dict[str, None]] = {slot.name: {} for slot in program.slots}
     for binding in bindings:
         if binding.slot not in slots:
             raise _invalid(f"The terms have no slot {binding.slot!r}.", slot=binding.slot)
         if binding.asset in slots[binding.slot]:
             raise _invalid(f"{binding.asset} stands twice for {binding.slot}.", asset=binding.asset)
-        slots[binding.slot].append(binding.asset)
+        slots[binding.slot][binding.asset] = None
     for slot in program.slots:
         if not slots[slot.name]:
             raise _invalid(f"No asset is bound to {slot.name}.", slot=slot.name)
@@ -153,6 +154,8 @@ def create_offer(context: Context, command: CreateOffer) -> None:
     slots = bind_assets(context, program, command.assets)
     if len(command.assets) > OFFER_ASSETS_MAX:
         raise Refused("TOO_MANY", f"An offer covers at most {OFFER_ASSETS_MAX} assets.")
+    if len(command.assets) * len(program.grants) > OFFER_GRANTS_MAX:
+        raise Refused("TOO_MANY", f"An offer makes at most {OFFER_GRANTS_MAX} grants, counted by asset.")
     if command.expires_ms and command.expires_ms <= context.now:
         raise Refused("OFFER_CLOSED", "The offer would be over before it begins.")
     context.must_sign(
@@ -268,8 +271,11 @@ def _chosen_assets(program: Program, offer: Offer, chosen: tuple[AssetBinding, .
     if len(picked) != len(chosen):
         raise _invalid("A slot is chosen twice.", offer=offer.offer)
     assets: list[str] = []
+    offered: dict[str, list[str]] = {}
+    for asset in offer.assets:
+        offered.setdefault(asset.name, []).append(asset.value)
     for slot in program.slots:
-        listed = [asset.value for asset in offer.assets if asset.name == slot.name]
+        listed = offered[slot.name]
         pick = picked.pop(slot.name, listed[0] if len(listed) == 1 else "")
         if pick not in listed:
             raise _invalid(

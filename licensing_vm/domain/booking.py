@@ -30,12 +30,12 @@ from licet.receipts import ACCRUAL, SALE, JournalEntry, Posting
 from licensing_vm.calendar import add_span
 from licensing_vm.domain.bound import Bound, SplitPlan
 from licensing_vm.domain.context import Context
+from licensing_vm.domain.reach import limits_of
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import move, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Clause, Intent
 
-OPEN_MAX: Final = 4_096  # unpaid obligations of one agreement
 NO_COURSE: Final = Course(next_number=1, open=(), periods=(), facts=(), rates=())
 
 
@@ -248,9 +248,16 @@ def _owe(
                 OpenItem(number=number, due_ms=due, debtor=debtor, creditor=creditor, outstanding=change)
             )
             number += 1
-    if len(items) > OPEN_MAX:
+    limits = limits_of(case.agreement)
+    if len(items) > limits.open:
         raise Refused(
-            "TOO_MANY", f"An agreement has at most {OPEN_MAX} unpaid obligations.", clause=clause.name
+            "TOO_MANY", f"An agreement has at most {limits.open} unpaid obligations.", clause=clause.name
+        )
+    if sum(item.due_ms == due and item.debtor == debtor for item in items) > limits.group:
+        raise Refused(
+            "TOO_MANY",
+            f"At most {limits.group} obligations fall due at one instant; a later block has another.",
+            clause=clause.name,
         )
     context.state.put(
         course_key(case.agreement),

@@ -20,19 +20,34 @@ from licet.entities import Asset, ClaimList, CurrencyEntry, asset_key, claims_ke
 from licensing_vm.codelists import ACTIONS, MEDIA, TERRITORIES
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms
+from licensing_vm.domain.reach import (
+    GAS,
+    GRANT,
+    OBLIGATION,
+    POSTING,
+    SHEET_RESERVED,
+    Limits,
+    exceeds,
+    limits_of,
+    too_wide,
+)
 from licensing_vm.errors import Refused
 from licensing_vm.money.lineage import AncestorWeight, select
 from licensing_vm.money.split import splitter
+from licensing_vm.program.gas import cost as gas
 from licensing_vm.program.model import (
     NONE,
     Ancestors,
     Exclusive,
+    Grant,
     Kind,
     LegKind,
+    Op,
     Program,
     Span,
     Split,
     SplitTable,
+    Trigger,
     Value,
     Where,
 )
@@ -111,6 +126,7 @@ class Bound:
         "open_role",
         "owner",
         "params",
+        "reach",
         "roles",
         "scope",
         "sources",
@@ -157,6 +173,7 @@ class Bound:
         self.grants = grant_plans(
             program, params, tuple((n, asset.asset) for n, asset in enumerate(self.assets))
         )
+        self.reach = self._reaches()
         self.no_facts = (0,) * len(program.facts)
         self.no_befores = (0,) * len(program.rates)
         self.extra: Any = None  # what `domain.activation` keeps with it
@@ -220,6 +237,35 @@ class Bound:
         )
         return SplitPlan(table, key, tuple(legs), tuple(sheets))
 
+    def _reaches(self) -> tuple[tuple[Trigger, int, int], ...]:
+        """Of each kind of trigger: how far it reaches now, and with room for ancestors' sheets to grow."""
+        program = self.terms.program
+        now: dict[tuple[Trigger, int], int] = {(Trigger.ACTIVATED, NONE): 0}
+        room = {(Trigger.ACTIVATED, NONE): 0}
+        for clause, plans in zip(program.clauses, self.splits, strict=True):
+            where = (clause.trigger, clause.subject)
+            now[where] = now.get(where, 0) + gas(program, clause) // GAS
+            room[where] = room.get(where, 0) + gas(program, clause) // GAS
+            for op, _, args in clause.code:
+                if op is Op.PAYS or op is Op.OWES:
+                    plan, each = plans[args[2]], POSTING if op is Op.PAYS else OBLIGATION
+                    ancestors = sum(type(payee) is bytes for payee in plan.table.payees)
+                    direct = len(plan.table.payees) - ancestors
+                    now[where] += each * len(plan.legs)
+                    room[where] += each * max(len(plan.legs), direct + SHEET_RESERVED * ancestors)
+        now[Trigger.ACTIVATED, NONE] += GRANT * len(self.grants)
+        room[Trigger.ACTIVATED, NONE] = now[Trigger.ACTIVATED, NONE]
+        return tuple((where[0], now[where], room[where]) for where in now)
+
+    def must_keep_within(self, agreement: str) -> None:
+        """Refuse to run clauses where ancestors' sheets have outgrown the room that was left for them."""
+        if not self.within(limits_of(agreement), growing=False):
+            raise too_wide(agreement)
+
+    def within(self, limits: Limits, *, growing: bool) -> bool:
+        """Whether every trigger keeps within the limits; `growing` leaves room for ancestors' sheets."""
+        return not any(exceeds(room if growing else now, of, limits) for of, now, room in self.reach)
+
     def _legs_version(self, program: Program, split: Split, version: int) -> str:
         slots = {
             program.lineages[leg.target].slot
@@ -277,26 +323,33 @@ def grant_plans(
     """The grants of the terms on these assets, given as (slot, asset)."""
     plans: list[GrantPlan] = []
     for grant in program.grants:
-        territories = codes_of(grant.where, Kind.TERRITORY, params)
-        media = codes_of(grant.where, Kind.MEDIUM, params)
-        during = grant.during if grant.during_param == NONE else params[grant.during_param]
-        assert isinstance(during, Span)
-        for slot, asset in slots:
-            if slot in grant.slots:
-                plans.append(
-                    GrantPlan(
-                        grant.name,
-                        slot,
-                        asset,
-                        grant.to,
-                        grant.actions,
-                        territories,
-                        media,
-                        ACTIONS.mask(grant.actions),
-                        TERRITORIES.mask(territories) if territories else TERRITORIES.everything,
-                        MEDIA.mask(media) if media else MEDIA.everything,
-                        grant.exclusive,
-                        during,
-                    )
-                )
+        named = [(slot, asset) for slot, asset in slots if slot in grant.slots]
+        plans += _plans_of(grant, params, named)
     return tuple(plans)
+
+
+def _plans_of(grant: Grant, params: tuple[Value, ...], slots: list[tuple[int, str]]) -> list[GrantPlan]:
+    territories = codes_of(grant.where, Kind.TERRITORY, params)
+    media = codes_of(grant.where, Kind.MEDIUM, params)
+    during = grant.during if grant.during_param == NONE else params[grant.during_param]
+    assert isinstance(during, Span)
+    action_mask = ACTIONS.mask(grant.actions)
+    territory_mask = TERRITORIES.mask(territories) if territories else TERRITORIES.everything
+    medium_mask = MEDIA.mask(media) if media else MEDIA.everything
+    return [
+        GrantPlan(
+            grant.name,
+            slot,
+            asset,
+            grant.to,
+            grant.actions,
+            territories,
+            media,
+            action_mask,
+            territory_mask,
+            medium_mask,
+            grant.exclusive,
+            during,
+        )
+        for slot, asset in slots
+    ]

@@ -31,6 +31,7 @@ from licensing_vm.domain.context import Context
 from licensing_vm.domain.money import checked_amount
 from licensing_vm.domain.periods import close_if_done
 from licensing_vm.domain.programs import terms_of
+from licensing_vm.domain.reach import limits_of
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import move, paying_issuer
 from licensing_vm.money.split import Splitter
@@ -69,6 +70,15 @@ def pay(context: Context, command: Pay) -> None:
         )
     issuer = paying_issuer(context.state, context.sender, currency, amount, unfunded=context.unfunded)
     paid = allocate(own, amount, factor)
+    most = limits_of(command.agreement).group
+    if len(paid) > most:
+        first = sum(item.outstanding for item in own[:most] if item.due_ms < own[most].due_ms)
+        whole = first or own[0].outstanding
+        raise Refused(
+            "TOO_MANY",
+            f"One payment settles at most {most} obligations: pay {whole} first.",
+            {"obligations": str(len(paid)), "first": str(whole)},
+        )
     left = {item.number: item.outstanding - paid.get(item.number, 0) for item in own}
     open_ = tuple(
         replace(item, outstanding=left[item.number]) if item.number in left else item

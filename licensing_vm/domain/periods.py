@@ -174,6 +174,7 @@ def _run(
 ) -> None:
     terms = bound.terms
     program = terms.program
+    bound.must_keep_within(agreement.agreement)
     facts = [values.get(number, 0) for number in range(len(program.facts))]
     rated = {known.rate: known for known in course.rates}
     befores: list[int] = []

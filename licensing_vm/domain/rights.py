@@ -22,7 +22,7 @@ from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
 from licensing_vm.program.model import Exclusive
 
-RESERVATIONS_MAX: Final = 1_024
+RESERVATIONS_MAX: Final = 256
 SHARED_MAX: Final = 256  # extents of one asset; beyond, they are joined into one that covers all
 _NOTHING: Final = Rights(exclusive=(), shared=())
 

@@ -2,7 +2,9 @@
 
 Costs are declared: known from the transaction's bytes alone, so that a block's bound (C-16) can be
 checked before anything runs. One unit is about 10 ns on the reference machine; a block's 2,000,000 are
-its 25 ms or less. Figures are upper bounds for ordinary terms and include the transaction's own share.
+its 25 ms or less. What a command may reach is bounded where the expensive thing is made
+(`domain.reach`, `program.limits`); a block of the worst that each command allows takes a small multiple
+of what it declares, and SPEC.md says which. Figures include the transaction's own share.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from licensing_vm.domain import (
     usage,
 )
 from licensing_vm.domain.context import Context
+from licensing_vm.domain.reach import is_wide
 
 TRANSACTION_COST: Final = 800
-PUBLISH_COST_MAX: Final = 1_500_000  # so that every template fits into a block
+PUBLISH_COST_MAX: Final = 1_900_000  # so that every template fits into a block
 ROW_COST: Final = 15
+REPORT_COST: Final = 1_500  # of each agreement in a report
+WIDE_COST: Final = 250_000  # of a command that names a wide agreement
 
 
 class Rule(NamedTuple):
@@ -42,11 +47,18 @@ def _flat(units: int) -> Callable[[Any], int]:
 
 
 def _publish_cost(command: t.PublishTemplate) -> int:
-    return min(PUBLISH_COST_MAX, 200_000 + 200 * len(command.source))
+    return min(PUBLISH_COST_MAX, 400_000 + 400 * len(command.source))
 
 
 def _report_cost(command: t.ReportUsage) -> int:
-    return 600 + 800 * len(command.agreements) + ROW_COST * len(command.quantity)
+    wide = sum(map(is_wide, command.agreements))
+    narrow = len(command.agreements) - wide
+    return 600 + REPORT_COST * narrow + WIDE_COST * wide + ROW_COST * len(command.quantity)
+
+
+def _by_width(narrow: int, wide: int) -> Callable[[Any], int]:
+    """The cost of a command that names an agreement: its id tells how far it may reach."""
+    return lambda command: wide if is_wide(command.agreement) else narrow
 
 
 def _offer_cost(command: t.CreateOffer) -> int:
@@ -60,21 +72,21 @@ COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
         t.RevokeKey: Rule("govern", parties.revoke_key, _flat(2_000)),
         t.RegisterAsset: Rule("license", assets.register_asset, _flat(4_000)),
         t.AddAssetVersion: Rule("license", assets.add_asset_version, _flat(4_000)),
-        t.RegisterClaim: Rule("license", assets.register_claim, _flat(20_000)),
+        t.RegisterClaim: Rule("license", assets.register_claim, _flat(60_000)),
         t.LinkLineage: Rule("license", lineage.link_lineage, _flat(30_000)),
         t.SetPayoutSheet: Rule("license", assets.set_payout_sheet, _flat(10_000)),
         t.PublishTemplate: Rule("license", templates.publish_template, _publish_cost),
         t.DeprecateTemplate: Rule("license", templates.deprecate_template, _flat(2_000)),
         t.CreateOffer: Rule("license", agreements.create_offer, _offer_cost),
         t.WithdrawOffer: Rule("license", agreements.withdraw_offer, _flat(2_000)),
-        t.AcceptOffer: Rule("license", agreements.accept_offer, _flat(2_500)),
-        t.CreateAgreement: Rule("license", agreements.create_agreement, _flat(30_000)),
+        t.AcceptOffer: Rule("license", agreements.accept_offer, _by_width(2_500, WIDE_COST)),
+        t.CreateAgreement: Rule("license", agreements.create_agreement, _by_width(60_000, 300_000)),
         t.ReportUsage: Rule("report", usage.report_usage, _report_cost),
-        t.ClosePeriod: Rule("report", periods.close_period, _flat(10_000)),
+        t.ClosePeriod: Rule("report", periods.close_period, _by_width(25_000, 300_000)),
         t.Deposit: Rule("pay", money.deposit, _flat(1_000)),
         t.Withdraw: Rule("pay", money.withdraw, _flat(1_000)),
         t.Transfer: Rule("pay", money.transfer, _flat(800)),
-        t.Pay: Rule("pay", payments.pay, _flat(8_000)),
+        t.Pay: Rule("pay", payments.pay, _by_width(16_000, WIDE_COST)),
     }
 )
 

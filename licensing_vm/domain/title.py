@@ -20,7 +20,8 @@ from licensing_vm.errors import Refused
 ANY: Final = "any"
 WHOLE_PPM: Final = 1_000_000
 FOREVER: Final = 1 << 63
-STEPS_MAX: Final = 1_000_000  # pieces times claims of one check
+RECOGNISED_STEPS_MAX: Final = 10_000  # pieces times claims of one check, when a claim is registered
+GRANTED_STEPS_MAX: Final = 1_000  # the same when a right is granted, which sales do by the thousand
 
 
 def actions_of(right: str) -> int:
@@ -63,14 +64,14 @@ def _pieces(mask: int, cuts: Iterable[int]) -> list[int]:
     return pieces
 
 
-def _shares(of: _Extent, claims: Sequence[_Extent]) -> Iterator[tuple[int, int, int]]:
+def _shares(of: _Extent, claims: Sequence[_Extent], most: int) -> Iterator[tuple[int, int, int]]:
     """Every piece of an extent on which the claims in force are constant: action, territory, shares."""
     actions = _pieces(of.actions, sorted({claim.actions for claim in claims}))
     territories = _pieces(of.territories, sorted({claim.territories for claim in claims}))
     instants = sorted(
         {of.start}.union(at for c in claims for at in (c.start, c.end) if of.start < at < of.end)
     )
-    if len(actions) * len(territories) * len(instants) * len(claims) > STEPS_MAX:
+    if len(actions) * len(territories) * len(instants) * len(claims) > most:
         raise Refused("TOO_MANY", "The asset's claims overlap in too many ways to be added up.")
     for at in instants:
         in_force = [claim for claim in claims if claim.start <= at < claim.end]
@@ -93,7 +94,7 @@ def overlaps_beyond_whole(new: Claim, claims: Iterable[Claim]) -> int:
     ]
     if of.share_ppm + sum(claim.share_ppm for claim in meeting) <= WHOLE_PPM:
         return 0
-    highest = of.share_ppm + max(shares for _, _, shares in _shares(of, meeting))
+    highest = of.share_ppm + max(shares for _, _, shares in _shares(of, meeting, RECOGNISED_STEPS_MAX))
     return highest if highest > WHOLE_PPM else 0
 
 
@@ -110,7 +111,7 @@ def missing_title(
     if not own:
         return "none of the signatories holds a claim"
     of = _Extent(actions, territories, start, end, 0)
-    for action, territory, held in _shares(of, own):
+    for action, territory, held in _shares(of, own, GRANTED_STEPS_MAX):
         if held < WHOLE_PPM:
             what, where = ACTIONS.leaf_codes(action)[0], TERRITORIES.leaf_codes(territory)[0]
             return f"the signatories hold {held} parts per million of {what} in {where}"

@@ -255,6 +255,7 @@ def _on_used(
 ) -> None:
     program = terms.program
     bound = bound_agreement(context, agreement)
+    bound.must_keep_within(agreement.agreement)
     facts = list(bound.no_facts)
     facts[at] = total
     befores = tuple(before.get(rate.over, 0) if rate.fact == at else 0 for rate in program.rates)

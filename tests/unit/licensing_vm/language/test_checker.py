@@ -448,9 +448,9 @@ def test_values_too_large_for_an_account_are_refused() -> None:
 
 
 def test_tests_that_cost_too_much_are_refused() -> None:
-    split = "x pays fee; split fee { " + "0.01% -> y; " * 400 + "rest -> z; }"
+    split = "x pays fee; split fee { " + "0.01% -> y; " * 250 + "rest -> z; }"
     tests = "".join(
-        f'test "t{n}" {{ given p = 1%; given n = 1; expect paid to x = EUR 0.00; }} ' for n in range(25)
+        f'test "t{n}" {{ given p = 1%; given n = 1; expect paid to x = EUR 0.00; }} ' for n in range(40)
     )
     checked = build(" ".join([split] * 2), tests=tests)
     assert codes(checked) == [Code.TOO_BIG]
