@@ -265,7 +265,9 @@ class Machine:
             self._faults.append(seen(why, tx.hash, command))
         receipt = context.refusal(refusal, consumed)
         place = Place(context.height, index)
-        return Executed(tx.hash, Status.REFUSED, place, receipt, refusal.code, (), (tx.body.sender,))
+        return Executed(
+            tx.hash, Status.REFUSED, place, receipt, refusal.code, (), (tx.body.sender,), consumed
+        )
 
     def _admit(self, tx: Transaction) -> None:
         """Chain, window and the sender's authority; what fails here consumes no id."""

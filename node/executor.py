@@ -23,7 +23,7 @@ from licet.types import Hash32, Height
 
 from licensing_vm.transition import BlockInput, BlockResult, Machine, Place, Status
 from node.core_effects import ReadyBlock
-from node.indexes import UsedId, block_records, forget_used_ids, is_settled, used_ids, used_ids_record
+from node.indexes import block_records, forget_used_ids, is_settled, used_ids, used_ids_record
 from node.storage.log import MerkleLog
 from node.storage.port import Record, Storage, WriteBatch
 from node.storage.state import State
@@ -136,16 +136,10 @@ class Executor:
         self, height: Height, timestamp_ms: int, transactions: Sequence[Transaction], result: BlockResult
     ) -> list[Record]:
         """The ids this block consumed; and the end of those that no valid transaction can repeat."""
-        find = self._machine.find
-        used: list[UsedId] = []
-        for transaction, done in zip(transactions, result.executed, strict=True):
-            body = transaction.body
-            known = find(body.sender, body.id) if done.receipt else None
-            if known is not None and known[1] == done.place and known[0] == done.hash:
-                used.append(UsedId(body.sender, body.id, done.hash, done.place.position))
         records: list[Record] = []
-        if used:
-            records.append(used_ids_record(height, timestamp_ms, used))
+        used = used_ids_record(height, timestamp_ms, transactions, result.executed)
+        if used is not None:
+            records.append(used)
             self._kept.append((height, timestamp_ms))
         while self._kept and self._kept[0][1] + self._window_ms < timestamp_ms:
             records.append(forget_used_ids(self._kept.popleft()[0]))

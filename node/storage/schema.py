@@ -12,7 +12,7 @@ import struct
 from enum import Enum
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 LEDGER_FOLDER: Final = "ledger"  # LevelDB's own folder inside the data folder
 LOCK_FILE: Final = "lock"  # our flock, and the acknowledged height
@@ -36,9 +36,9 @@ class Kind(bytes, Enum):
     CERTIFICATE = b"c"  # height u64 → certificate bytes
     BATCH = b"d"  # height u64, position u32 → digest ‖ payload batch bytes
     BATCH_INDEX = b"e"  # digest → height u64, position u32
-    RECEIPT = b"r"  # transaction hash → receipt bytes
+    RECEIPT = b"r"  # transaction hash → height u64, index u32 of its receipt
     DEDUPE = b"u"  # executor's idempotency index
-    EVENT = b"v"  # height u64, index u32 → event bytes
+    EVENT = b"v"  # height u64, index u32 → receipts from that place on
     INDEX = b"i"  # executor's other indexes, by its own sub-prefixes
 
 
