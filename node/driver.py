@@ -61,6 +61,7 @@ from node.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
 from node.verifier import BatchWork, InvalidBatch
 from node.waiting import Call, Waiting
 
+REPLY_ROUNDS: Final = 3  # of the loop, from a settled call to its answer on the wire
 RETRY_MS: Final = 200
 
 log = logs.logger("driver")
@@ -495,14 +496,18 @@ class Driver:
         self.executed_transactions += len(prepared.result.executed)
         self.executed_rows += prepared.result.rows
         self.clock.set_ms(prepared.ready.block.header.timestamp_ms)
-        event = BlockExecuted(now_ms=self._now(), mono_us=self._mono(), roots=prepared.roots)
-        effects = self._core.handle(event)
-        self.stages.lap(Stage.ORDER)
-        self._apply(effects)
         self._reply(prepared)
         self._memory.step(self._mono())
         self.stages.lap(Stage.REPLY)
-        self._schedule()
+        self._events.append(BlockExecuted(now_ms=self._now(), mono_us=self._mono(), roots=prepared.roots))
+        self._schedule_after(REPLY_ROUNDS)
+
+    def _schedule_after(self, rounds: int) -> None:
+        """A turn, but only after so many rounds of the loop: replies go out before what syncs next."""
+        if rounds and self._running:
+            self._loop.call_soon(self._schedule_after, rounds - 1)
+        else:
+            self._schedule()
 
     def _reply(self, prepared: Prepared) -> None:
         height = prepared.roots.height
