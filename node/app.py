@@ -38,6 +38,7 @@ from node.driver import Driver
 from node.keyfiles import refuse_development_keys
 from node.net.grpc_transport import GrpcTransport, TransportConfig
 from node.net.peers import PeerTable
+from node.status import at_start
 from node.storage.errors import StorageError
 from node.storage.folder import DataFolder
 from node.storage.leveldb import LevelDBOptions, LevelDBStorage
@@ -164,7 +165,9 @@ class App:
             self._folder.close()
             raise
         self.peers = PeerTable(names, identity.index, config.peers)
-        self.driver = Driver(self.node, clock=self._clock(), transport=self._transport())
+        self._transport = self._channels()
+        self.driver = Driver(self.node, clock=self._clock(), transport=self._transport)
+        self._transport.announce(at_start(self.node.recovered.votes_problem))  # before the first hello
         self._rows_before = 0
         self.status: StatusView
         self.api_port = 0  # the bound ones, once serving
@@ -190,7 +193,11 @@ class App:
             return VirtualClock(self.node.first_time_ms())
         return WallClock()
 
-    def _transport(self) -> GrpcTransport:
+    def _announce(self) -> None:
+        """Peers are told what part this node takes: whoever only follows must not be counted as up."""
+        self._transport.announce(self.driver.status().participation)
+
+    def _channels(self) -> GrpcTransport:
         return GrpcTransport(
             TransportConfig(
                 chain_id=self.identity.chain_id,
@@ -287,9 +294,10 @@ class App:
         doors.append(lambda: _cancel(watch))
 
     async def _watch(self) -> None:
-        """Look at the node once a second, so that its status can say since when it stands still."""
+        """Look at the node once a second: since when it stands still, and whether it still votes."""
         while True:
             self.status.observe()
+            self._announce()
             await asyncio.sleep(WATCH_S)
 
     def _say_ready(self, port: int) -> None:

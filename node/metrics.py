@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from node import descriptors
+from node import descriptors, health
 from node.config import Address
 from node.net.grpc_transport import PortInUse
 
@@ -45,6 +45,10 @@ class NodeCollector(Collector):
             "licet_anchored_height": ("Height at which proofs are served.", status.anchored_height),
             "licet_view": ("Current consensus view.", status.view),
             "licet_delta_seconds": ("Measured network delay bound.", status.delta_ms / 1000),
+            "licet_validators_up": (
+                "Validators that take part in consensus, this one included.",
+                health.count_up(self._peers, own=status.participation, silent=status.silent),
+            ),
             "licet_voting": ("1 where this node votes.", int(status.voting)),
             "licet_isolated": ("1 where a quorum signed other roots.", int(status.isolated)),
             "licet_pool_transactions": ("Unordered transactions.", status.unordered_transactions),

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from licet.types import TimestampMs, ValidatorIndex
 
+from consensus.errors import SigningRecordMissing
+from consensus.status import Status
 from node.assembly import Node
 from node.clock import Clock
+from node.net.peer_messages import Participation
 from node.submit import NodeStatus
+
+
+def participation(ordering: Status) -> Participation:
+    """What part a node takes in consensus, from what its engine says of itself."""
+    if ordering.isolated:
+        return Participation.ISOLATED
+    return Participation.VOTES if ordering.voting else at_start(ordering.not_voting_why)
+
+
+def at_start(problem: str) -> Participation:
+    """The same before the engine has started, from what is wrong with the signing record."""
+    if not problem:
+        return Participation.VOTES
+    missing = problem == str(SigningRecordMissing())
+    return Participation.RECORD_MISSING if missing else Participation.RECORD_UNUSABLE
 
 
 def describe(
@@ -17,9 +36,10 @@ def describe(
     """The status of a running node."""
     ordering = node.core.ordering.status(mono_us)
     names = tuple(one.name for one in node.genesis.validators)
-    sentence = ordering.sentence(names)
+    sentence, activity = ordering.sentence(names), replace(ordering, voting=True).sentence(names)
     if node.core.waiting_for_batches:
-        sentence += f"; {node.core.waiting_for_batches} final blocks wait for their batches from peers"
+        wanted = f"; {node.core.waiting_for_batches} final blocks wait for their batches from peers"
+        sentence, activity = sentence + wanted, activity + wanted
     return NodeStatus(
         sentence=sentence,
         validator=node.chain.index,
@@ -36,6 +56,9 @@ def describe(
         isolated=ordering.isolated,
         delta_ms=ordering.delta_ms,
         peers_connected=tuple(sorted(connected)),
+        participation=participation(ordering),
+        activity=activity,
+        silent=tuple(peer.validator for peer in ordering.peers if peer.silent),
         unordered_transactions=node.core.pool.free_transactions(),
         unordered_bytes=node.core.pool.free_bytes,
     )

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 from licet.errors import Fault, LicetError
 from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
 
+from node.net.peer_messages import Participation
+
 # C-16: one submission, and what all of this node's clients may have waiting together.
 SUBMIT_TRANSACTIONS_MAX: Final = 4096
 SUBMIT_BYTES_MAX: Final = 8 << 20
@@ -153,6 +155,9 @@ class NodeStatus:
     isolated: bool
     delta_ms: int
     peers_connected: tuple[ValidatorIndex, ...]
+    participation: Participation
+    activity: str  # what ordering does or waits for, for people; says nothing of whether this node votes
+    silent: tuple[ValidatorIndex, ...]  # C-8: no signature of theirs in the last views
     unordered_transactions: int
     unordered_bytes: int
 

@@ -16,6 +16,7 @@ from node.api.pages import page_size
 from node.api.status import StatusView
 from node.config import LOG_LEVELS
 from node.driver import Driver
+from node.health import WHY_NOT
 from node.net.peers import PeerTable
 
 ADVANCE_S = 30.0
@@ -93,6 +94,7 @@ class AdminService(AdminServiceServicer):
                     protocol_version=peer.protocol_version,
                     last_fault=peer.last_fault,
                     frames_dropped=peer.frames_dropped,
+                    not_voting_reason=WHY_NOT.get(peer.participation, ""),
                 )
                 for peer in peers[:size]
             ],

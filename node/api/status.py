@@ -66,8 +66,10 @@ class StatusView:
             height=status.committed_height,
             peers=self._peers,
             validators=self._validators,
-            ordering=status.sentence,
+            ordering=status.activity,
             waits=self.stalled,
+            own=status.participation,
+            silent=status.silent,
         )
 
     def public(self) -> pb.GetStatusResponse:

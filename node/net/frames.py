@@ -32,10 +32,11 @@ from node.net.peer_messages import (
     BatchRequest,
     ClockMoved,
     ConsensusMessage,
+    Participation,
     PeerMessage,
 )
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2  # 2: hellos say what part their speaker takes in consensus
 NONCE_BYTES: Final = 32
 FRAME_BYTES_AIM: Final = 1 << 20  # a turn's bytes beyond this go in further frames
 SOFTWARE_BYTES_MAX: Final = 64
@@ -66,6 +67,7 @@ class Hello:
     validator: ValidatorIndex
     nonce: bytes
     software: str = ""
+    participation: Participation = Participation.VOTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +84,22 @@ class Proof:
     signature: Signature
 
 
-Item = Hello | Proof | Frame
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The speaker's part in consensus has changed since its hello."""
+
+    participation: Participation
 
 
-def new_hello(chain_id: ChainId, validator: ValidatorIndex, software: str) -> Hello:
+Item = Hello | Proof | Frame | Standing
+
+
+def new_hello(
+    chain_id: ChainId,
+    validator: ValidatorIndex,
+    software: str,
+    participation: Participation = Participation.VOTES,
+) -> Hello:
     """A hello with a fresh nonce."""
     return Hello(
         protocol_version=PROTOCOL_VERSION,
@@ -93,6 +107,7 @@ def new_hello(chain_id: ChainId, validator: ValidatorIndex, software: str) -> He
         validator=validator,
         nonce=secrets.token_bytes(NONCE_BYTES),
         software=software[:SOFTWARE_BYTES_MAX],
+        participation=participation,
     )
 
 
@@ -100,7 +115,8 @@ def _proof_message(speaker: Hello, listener: Hello) -> bytes:
     """Binds both nonces, both indexes and the direction, so that no proof can be used twice or back."""
     out = Writer().u32(speaker.protocol_version).fixed(speaker.chain_id, HASH_BYTES)
     out.u16(speaker.validator).u16(listener.validator)
-    return out.fixed(listener.nonce, NONCE_BYTES).fixed(speaker.nonce, NONCE_BYTES).done()
+    out.fixed(listener.nonce, NONCE_BYTES).fixed(speaker.nonce, NONCE_BYTES)
+    return out.u8(speaker.participation).done()
 
 
 def prove(key: SigningKey, *, speaker: Hello, listener: Hello) -> Proof:
@@ -152,13 +168,20 @@ def _encode(item: Item, message: pb.ExchangeRequest | pb.ExchangeResponse) -> by
             message.hello.validator = item.validator
             message.hello.nonce = item.nonce
             message.hello.software = item.software
+            message.hello.participation = _spoken(item.participation)
         case Proof():
             message.proof.signature = item.signature
+        case Standing():
+            message.participation = _spoken(item.participation)
         case Frame():
             message.frame.SetInParent()
             for one in item.messages:
                 _encode_message(one, message.frame.messages.add())
     return message.SerializeToString()
+
+
+def _spoken(participation: Participation) -> pb.Participation.ValueType:
+    return pb.Participation.Value(f"PARTICIPATION_{participation.name}")
 
 
 def _encode_message(message: PeerMessage, out: pb.PeerMessage) -> None:
@@ -241,7 +264,9 @@ def _decode(data: bytes, message: pb.ExchangeRequest | pb.ExchangeResponse) -> I
             return Proof(signature=Signature(message.proof.signature))
         case "frame":
             return _decode_frame(message.frame)
-    raise PeerFault("it holds neither hello, proof nor frame")
+        case "participation":
+            return Standing(participation=_participation(message.participation))
+    raise PeerFault("it holds neither hello, proof, frame nor participation")
 
 
 def _decode_hello(hello: pb.Hello) -> Hello:
@@ -249,13 +274,22 @@ def _decode_hello(hello: pb.Hello) -> Hello:
         raise PeerFault("chain id or nonce of its hello have a wrong length")
     if hello.validator > 0xFFFF or len(hello.software) > SOFTWARE_BYTES_MAX:
         raise PeerFault("its hello is out of range")
+    ours = hello.protocol_version == PROTOCOL_VERSION  # of another version only the number is understood
     return Hello(
         protocol_version=hello.protocol_version,
         chain_id=ChainId(hello.chain_id),
         validator=ValidatorIndex(hello.validator),
         nonce=hello.nonce,
         software=hello.software,
+        participation=_participation(hello.participation) if ours else Participation.VOTES,
     )
+
+
+def _participation(value: int) -> Participation:
+    try:
+        return Participation(value)
+    except ValueError:
+        raise PeerFault(f"it calls its part in consensus {value}, which is none") from None
 
 
 def _decode_frame(frame: pb.Frame) -> Frame:

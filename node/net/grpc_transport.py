@@ -28,8 +28,8 @@ from licet.types import ChainId, ValidatorIndex
 from node import descriptors, logs
 from node.config import Address
 from node.net import frames
-from node.net.frames import Frame, Hello, Item, PeerFault, Proof
-from node.net.peer_messages import FRAME_BYTES_MAX, PeerMessage
+from node.net.frames import Frame, Hello, Item, PeerFault, Proof, Standing
+from node.net.peer_messages import FRAME_BYTES_MAX, Participation, PeerMessage
 from node.net.peers import PeerState, PeerTable
 from node.net.port import SEND_QUEUE_BYTES_MAX, Receiver
 
@@ -123,6 +123,10 @@ class _Outbox:
         self._bytes = 0
         return messages
 
+    def wake(self) -> None:
+        """Let the writer take its turn although no message may wait."""
+        self._filled.set()
+
     @property
     def empty(self) -> bool:
         return not self._turns
@@ -131,8 +135,18 @@ class _Outbox:
 class _Stream:
     """A proven stream with one peer: a reader and a writer until either ends."""
 
-    def __init__(self, peer: PeerState, read: Read, write: Write, outbox: _Outbox) -> None:
+    def __init__(
+        self,
+        peer: PeerState,
+        read: Read,
+        write: Write,
+        outbox: _Outbox,
+        part: Callable[[], Participation],
+        told: Participation,
+    ) -> None:
         self.peer = peer
+        self._part = part
+        self._told = told  # what the peer knows of our part in consensus
         self._read = read
         self._write = write
         self.outbox = outbox
@@ -160,13 +174,20 @@ class _Stream:
         while True:
             await receiver.room(index)
             item = await self._read()
+            if isinstance(item, Standing):
+                self.peer.participation = item.participation
+                continue
             if not isinstance(item, Frame):
                 raise PeerFault("it greets twice")
             receiver.received(index, item.messages, sum(map(frames.message_bytes, item.messages)))
 
     async def _writing(self) -> None:
         while True:
-            for frame in frames.split(await self.outbox.take()):
+            messages = await self.outbox.take()
+            if (part := self._part()) is not self._told:
+                await self._write(Standing(participation=part))
+                self._told = part
+            for frame in frames.split(messages):
                 await self._write(frame)
 
 
@@ -184,6 +205,7 @@ class GrpcTransport:
         self._server: grpc.aio.Server | None = None
         self._receiver: Receiver | None = None
         self.port = config.listen.port  # the bound one, once started
+        self._part = Participation.VOTES
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -207,6 +229,13 @@ class GrpcTransport:
         stream = self._streams.get(peer)
         if stream is not None:
             stream.outbox.put(messages)
+
+    def announce(self, part: Participation) -> None:
+        """What part this node takes in consensus from now on: in hellos, and on streams that stand."""
+        if part is not self._part:
+            self._part = part
+            for stream in self._streams.values():
+                stream.outbox.wake()
 
     async def close(self) -> None:
         deadline = asyncio.get_running_loop().time() + CLOSE_S
@@ -254,7 +283,7 @@ class GrpcTransport:
             await call.write(data)
 
         try:
-            own = frames.new_hello(self._config.chain_id, self._config.index, self._config.software)
+            own = self._hello()
             await call.wait_for_connection()
             async with asyncio.timeout(HANDSHAKE_S):
                 await write(own)
@@ -266,7 +295,7 @@ class GrpcTransport:
                 await write(frames.prove(self._config.key, speaker=own, listener=theirs))
                 proof = _expect(await read(), Proof)
                 frames.check_proof(proof, speaker=theirs, listener=own, validators=self._config.validators)
-            await self._carry(peer, read, write)
+            await self._carry(peer, read, write, own=own, theirs=theirs)
         except _Ended:
             pass
         finally:
@@ -279,7 +308,7 @@ class GrpcTransport:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams without a proof")
         self._unproven += 1
         proving = True
-        own = frames.new_hello(self._config.chain_id, self._config.index, self._config.software)
+        own = self._hello()
         peer: PeerState | None = None
 
         async def read() -> Item:
@@ -311,7 +340,7 @@ class GrpcTransport:
                 await write(frames.prove(self._config.key, speaker=own, listener=theirs))
             self._unproven -= 1
             proving = False
-            await self._carry(peer, read, write)
+            await self._carry(peer, read, write, own=own, theirs=theirs)
         except (_Ended, TimeoutError, grpc.aio.AbortError):
             return
         except PeerFault as error:
@@ -326,7 +355,11 @@ class GrpcTransport:
 
     # --- both -----------------------------------------------------------------------------------
 
-    async def _carry(self, peer: PeerState, read: Read, write: Write) -> None:
+    def _hello(self) -> Hello:
+        config = self._config
+        return frames.new_hello(config.chain_id, config.index, config.software, self._part)
+
+    async def _carry(self, peer: PeerState, read: Read, write: Write, *, own: Hello, theirs: Hello) -> None:
         """Carry frames on a proven stream, in the place of the peer's older one if there is one."""
         assert self._receiver is not None
         receiver = self._receiver
@@ -335,11 +368,11 @@ class GrpcTransport:
             older.stop()
             receiver.lost(peer.index)
         outbox = _Outbox(self._config.queue_bytes_max, peer)
-        stream = self._streams[peer.index] = _Stream(peer, read, write, outbox)
-        peer.connected = True
-        peer.connections += 1
-        peer.last_fault = ""
-        self._log.info("peer connected", extra={"peer": peer.name})
+        stream = _Stream(peer, read, write, outbox, lambda: self._part, told=own.participation)
+        self._streams[peer.index] = stream
+        outbox.wake()  # our part may have changed since our hello
+        peer.proved(theirs.participation)
+        self._log.info("peer connected", extra={"peer": peer.name, "part": theirs.participation.name.lower()})
         receiver.connected(peer.index)
         try:
             await stream.run(receiver)

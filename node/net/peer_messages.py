@@ -8,6 +8,7 @@ here is trusted: the driver decodes, checks and verifies before the core sees it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final
 
 from licet.types import Hash32, TimestampMs
@@ -18,6 +19,15 @@ DIGESTS_MAX: Final = 1024
 BATCHES_BYTES_MAX: Final = 8 << 20
 FRAME_BYTES_MAX: Final = 16 << 20
 FRAME_MESSAGES_MAX: Final = 4096
+
+
+class Participation(IntEnum):
+    """What part a node takes in consensus, as it says itself. For people: nothing is decided by it."""
+
+    VOTES = 1
+    RECORD_MISSING = 2
+    RECORD_UNUSABLE = 3
+    ISOLATED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from licet.types import ValidatorIndex
 
 from node.config import Address
+from node.net.peer_messages import Participation
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,7 +24,9 @@ class PeerState:
     name: str
     address: Address | None
     connected: bool = False
+    connected_at: float | None = None  # monotonic seconds: when its present or last stream was proved
     connections: int = 0
+    participation: Participation = Participation.VOTES  # as it says itself, once proved
     last_heard: float | None = None  # monotonic seconds
     protocol_version: int = 0  # as it said itself, 0 if never heard
     software: str = ""
@@ -35,6 +38,21 @@ class PeerState:
     def heard(self, size: int = 0) -> None:
         self.last_heard = time.monotonic()
         self.bytes_in += size
+
+    def proved(self, participation: Participation) -> None:
+        """A stream of it stands."""
+        self.connected = True
+        self.connected_at = time.monotonic()
+        self.connections += 1
+        self.participation = participation
+        self.last_fault = ""
+
+    @property
+    def connected_ms(self) -> int:
+        """For how long its stream stands; 0 without one."""
+        if not self.connected or self.connected_at is None:
+            return 0
+        return int((time.monotonic() - self.connected_at) * 1000)
 
     @property
     def seen_ms_ago(self) -> int | None:

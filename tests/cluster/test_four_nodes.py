@@ -57,6 +57,35 @@ async def test_without_a_quorum_it_says_whom_it_waits_for_and_goes_on(tmp_path: 
         await net.agreed(["n1", "n2", "n3"], at_least=2)
 
 
+async def test_a_validator_without_its_signing_record_is_not_counted_as_up(tmp_path: Path) -> None:
+    async with Devnet(tmp_path) as net:
+        await net.type("kill n4")
+        (Path(net.node("n4")["data"]) / "votes").unlink()
+        await net.type("start n4")
+        missing = "follows without voting: its signing record is missing"
+
+        async def sentences() -> list[str]:
+            return [(await net.status(name)).sentence for name in net.names]
+
+        said = await until(
+            sentences,
+            lambda seen: all(missing in one for one in seen),
+            what="every node says that n4 follows",
+        )
+        for one in said:
+            assert "3 of 4 up: progress continues; one more failure stops it" in one
+        assert all(f"n4 {missing}" in one for one in said[:3])
+        assert f"this node {missing}" in said[3]
+        await net.pay("n4", 2)
+        await net.type("kill n3")
+
+        async def first() -> str:
+            return (await net.status("n1")).sentence
+
+        alone = await until(first, lambda text: "waiting for n3; n3" in text, what="it waits for n3 alone")
+        assert "2 of 4 up: no progress until 1 more is up" in alone
+
+
 async def test_all_killed_at_once_and_restarted(tmp_path: Path) -> None:
     async with Devnet(tmp_path) as net:
         acknowledged: list[bytes] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from licet.certificate import ValidatorSet
@@ -14,6 +15,7 @@ from licet.types import ValidatorIndex
 from node import health, keyfiles, logs
 from node.devnet import network
 from node.devnet.durations import target_ms, text_of
+from node.net.peer_messages import Participation
 from node.net.peers import PeerTable
 
 JANUARY = 1_767_225_600_000  # 2026-01-01T00:00Z
@@ -45,14 +47,95 @@ def test_the_sentence_names_whom_it_waits_for() -> None:
     assert said.startswith(
         "height 8; 1 of 4 up: no progress until 2 more are up; waiting for 2 more of {B, C, D}"
     )
-    assert "B was never heard" in said
+    assert "B not heard since this node started" in said
     a.connected = True
     b.protocol_version = 3
     c.heard()
     said = health.sentence(height=8, peers=table, validators=validators(4), ordering="x")
-    assert said.endswith("waiting for 1 more of {C, D}; C speaks v3, we speak v1; D last seen 0 s ago")
+    assert said.endswith("waiting for 1 more of {C, D}; C speaks v3, we speak v2; D last seen 0 s ago")
     b.connected = True
-    assert health.sentence(height=8, peers=table, validators=validators(4), ordering="x").endswith("; x")
+    said = health.sentence(height=8, peers=table, validators=validators(4), ordering="x")
+    assert said.endswith("one more failure stops it; D last seen 0 s ago; x")
+
+
+def _table(**parts: Participation | None) -> PeerTable:
+    """Peers of A: connected with that part, or away where it is None."""
+    table = PeerTable(("A", *parts), ValidatorIndex(0), {})
+    for peer in table:
+        part = parts[peer.name]
+        if part is not None:
+            peer.proved(part)
+            peer.heard()
+    return table
+
+
+def _said(table: PeerTable, **options: Any) -> str:
+    return health.sentence(height=8, peers=table, validators=validators(4), **{"ordering": "x", **options})
+
+
+VOTES, MISSING = Participation.VOTES, Participation.RECORD_MISSING
+
+
+def test_a_follower_is_connected_and_not_up() -> None:
+    said = _said(_table(B=VOTES, C=VOTES, D=MISSING))
+    assert said == (
+        "height 8; 3 of 4 up: progress continues; one more failure stops it; "
+        "D follows without voting: its signing record is missing; x"
+    )
+    said = _said(_table(B=VOTES, C=Participation.ISOLATED, D=VOTES))
+    assert "3 of 4 up" in said
+    assert "C stands still: it computed other roots than a quorum signed" in said
+
+
+def test_a_follower_says_so_of_itself() -> None:
+    said = _said(_table(B=VOTES, C=VOTES, D=VOTES), own=Participation.RECORD_UNUSABLE)
+    assert said == (
+        "height 8; 3 of 4 up: progress continues; one more failure stops it; "
+        "this node follows without voting: its signing record cannot be used; x"
+    )
+
+
+def test_nobody_waits_for_a_vote_that_cannot_come() -> None:
+    said = _said(_table(B=VOTES, C=None, D=MISSING))
+    assert "2 of 4 up: no progress until 1 more is up; waiting for C; C not heard" in said
+    said = _said(_table(B=VOTES, C=MISSING, D=MISSING))
+    assert "1 of the votes needed can come from nobody before a signing record is put back; C follows" in said
+
+
+def test_a_hung_validator_is_not_up_and_one_that_came_back_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("node.net.peers.time.monotonic", lambda: now)
+    table = _table(B=VOTES, C=VOTES, D=VOTES)
+    silent = (ValidatorIndex(3),)
+    now += 14
+    assert "4 of 4 up" in _said(table, silent=silent)  # it came back 14 s ago: its first view may be idle
+    now += 6
+    assert "4 of 4 up" in _said(table)  # an idle network says nothing for 10 s
+    assert "3 of 4 up: progress continues; one more failure stops it; D is connected and silent for 20 s" in (
+        _said(table, silent=silent)
+    )
+    table[ValidatorIndex(3)].heard()
+    assert "4 of 4 up" in _said(table, silent=silent)
+
+
+def test_a_single_node_that_does_not_vote_orders_nothing() -> None:
+    said = health.sentence(
+        height=8, peers=(), validators=validators(1), ordering="idle at height 8", own=MISSING
+    )
+    assert said == (
+        "height 8; 0 of 1 up: no progress; this node follows without voting: its signing record is missing; "
+        "1 of the votes needed can come from nobody before a signing record is put back"
+    )
+
+
+def test_without_a_quorum_the_engine_is_left_out_unless_it_is_behind() -> None:
+    table = _table(B=VOTES, C=None, D=None)
+    assert _said(table, ordering="idle at height 8").endswith("D not heard since this node started")
+    assert _said(table, ordering="catching up: height 8 of 9").endswith("; catching up: height 8 of 9")
+    every = _table(B=VOTES, C=VOTES, D=VOTES)
+    waiting = "waiting for 1 more of {C} in view 9"
+    assert _said(every, ordering=waiting).endswith(waiting)
+    assert _said(every, ordering=waiting, waits=False).endswith("; ordering")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ class Peer(google.protobuf.message.Message):
     PROTOCOL_VERSION_FIELD_NUMBER: builtins.int
     LAST_FAULT_FIELD_NUMBER: builtins.int
     FRAMES_DROPPED_FIELD_NUMBER: builtins.int
+    NOT_VOTING_REASON_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name in genesis."""
     address: builtins.str
@@ -149,6 +150,8 @@ class Peer(google.protobuf.message.Message):
     """What was last wrong with it, in a sentence; empty if nothing was."""
     frames_dropped: builtins.int
     """Frames dropped because it was too slow."""
+    not_voting_reason: builtins.str
+    """Why it takes no part in consensus, as it says itself; empty if it votes or was never connected."""
     def __init__(
         self,
         *,
@@ -159,8 +162,9 @@ class Peer(google.protobuf.message.Message):
         protocol_version: builtins.int = ...,
         last_fault: builtins.str = ...,
         frames_dropped: builtins.int = ...,
+        not_voting_reason: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "connected", b"connected", "frames_dropped", b"frames_dropped", "last_fault", b"last_fault", "last_seen_ms_ago", b"last_seen_ms_ago", "name", b"name", "protocol_version", b"protocol_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "connected", b"connected", "frames_dropped", b"frames_dropped", "last_fault", b"last_fault", "last_seen_ms_ago", b"last_seen_ms_ago", "name", b"name", "not_voting_reason", b"not_voting_reason", "protocol_version", b"protocol_version"]) -> None: ...
 
 global___Peer = Peer
 

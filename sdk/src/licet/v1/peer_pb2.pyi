@@ -9,10 +9,49 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _Participation:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ParticipationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Participation.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PARTICIPATION_UNSPECIFIED: _Participation.ValueType  # 0
+    """Never sent; a peer that sends it, or a value not listed here, is at fault."""
+    PARTICIPATION_VOTES: _Participation.ValueType  # 1
+    """It votes."""
+    PARTICIPATION_RECORD_MISSING: _Participation.ValueType  # 2
+    """It follows without voting: its signing record is missing."""
+    PARTICIPATION_RECORD_UNUSABLE: _Participation.ValueType  # 3
+    """It follows without voting: its signing record is damaged, or names blocks that it does not hold."""
+    PARTICIPATION_ISOLATED: _Participation.ValueType  # 4
+    """It stands still: a quorum signed other roots than it computed."""
+
+class Participation(_Participation, metaclass=_ParticipationEnumTypeWrapper):
+    """What part a validator's node takes in consensus, as it says itself."""
+
+PARTICIPATION_UNSPECIFIED: Participation.ValueType  # 0
+"""Never sent; a peer that sends it, or a value not listed here, is at fault."""
+PARTICIPATION_VOTES: Participation.ValueType  # 1
+"""It votes."""
+PARTICIPATION_RECORD_MISSING: Participation.ValueType  # 2
+"""It follows without voting: its signing record is missing."""
+PARTICIPATION_RECORD_UNUSABLE: Participation.ValueType  # 3
+"""It follows without voting: its signing record is damaged, or names blocks that it does not hold."""
+PARTICIPATION_ISOLATED: Participation.ValueType  # 4
+"""It stands still: a quorum signed other roots than it computed."""
+global___Participation = Participation
 
 @typing.final
 class ExchangeRequest(google.protobuf.message.Message):
@@ -23,6 +62,9 @@ class ExchangeRequest(google.protobuf.message.Message):
     HELLO_FIELD_NUMBER: builtins.int
     PROOF_FIELD_NUMBER: builtins.int
     FRAME_FIELD_NUMBER: builtins.int
+    PARTICIPATION_FIELD_NUMBER: builtins.int
+    participation: global___Participation.ValueType
+    """At any time after the proof: the speaker's part in consensus, where it has changed."""
     @property
     def hello(self) -> global___Hello:
         """The first message."""
@@ -41,10 +83,11 @@ class ExchangeRequest(google.protobuf.message.Message):
         hello: global___Hello | None = ...,
         proof: global___HelloProof | None = ...,
         frame: global___Frame | None = ...,
+        participation: global___Participation.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "proof", b"proof"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "proof", b"proof"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["hello", "proof", "frame"] | None: ...
+    def HasField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "participation", b"participation", "proof", b"proof"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "participation", b"participation", "proof", b"proof"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["hello", "proof", "frame", "participation"] | None: ...
 
 global___ExchangeRequest = ExchangeRequest
 
@@ -57,6 +100,9 @@ class ExchangeResponse(google.protobuf.message.Message):
     HELLO_FIELD_NUMBER: builtins.int
     PROOF_FIELD_NUMBER: builtins.int
     FRAME_FIELD_NUMBER: builtins.int
+    PARTICIPATION_FIELD_NUMBER: builtins.int
+    participation: global___Participation.ValueType
+    """At any time after the proof: the speaker's part in consensus, where it has changed."""
     @property
     def hello(self) -> global___Hello:
         """The first message."""
@@ -75,10 +121,11 @@ class ExchangeResponse(google.protobuf.message.Message):
         hello: global___Hello | None = ...,
         proof: global___HelloProof | None = ...,
         frame: global___Frame | None = ...,
+        participation: global___Participation.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "proof", b"proof"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "proof", b"proof"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["hello", "proof", "frame"] | None: ...
+    def HasField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "participation", b"participation", "proof", b"proof"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["frame", b"frame", "hello", b"hello", "item", b"item", "participation", b"participation", "proof", b"proof"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["hello", "proof", "frame", "participation"] | None: ...
 
 global___ExchangeResponse = ExchangeResponse
 
@@ -93,6 +140,7 @@ class Hello(google.protobuf.message.Message):
     VALIDATOR_FIELD_NUMBER: builtins.int
     NONCE_FIELD_NUMBER: builtins.int
     SOFTWARE_FIELD_NUMBER: builtins.int
+    PARTICIPATION_FIELD_NUMBER: builtins.int
     protocol_version: builtins.int
     """Version of the peer protocol; different versions exchange no frames."""
     chain_id: builtins.bytes
@@ -103,6 +151,8 @@ class Hello(google.protobuf.message.Message):
     """32 random bytes that the other side signs."""
     software: builtins.str
     """Version of the speaker's software, for people."""
+    participation: global___Participation.ValueType
+    """The speaker's part in consensus, for people: nobody decides anything by it."""
     def __init__(
         self,
         *,
@@ -111,8 +161,9 @@ class Hello(google.protobuf.message.Message):
         validator: builtins.int = ...,
         nonce: builtins.bytes = ...,
         software: builtins.str = ...,
+        participation: global___Participation.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chain_id", b"chain_id", "nonce", b"nonce", "protocol_version", b"protocol_version", "software", b"software", "validator", b"validator"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chain_id", b"chain_id", "nonce", b"nonce", "participation", b"participation", "protocol_version", b"protocol_version", "software", b"software", "validator", b"validator"]) -> None: ...
 
 global___Hello = Hello
 
@@ -125,7 +176,8 @@ class HelloProof(google.protobuf.message.Message):
     SIGNATURE_FIELD_NUMBER: builtins.int
     signature: builtins.bytes
     """Signature by the speaker's validator key over the tag "licet.hello" and: u32 protocol version,
-    chain id, u16 speaker, u16 listener, the listener's nonce, the speaker's nonce (big-endian).
+    chain id, u16 speaker, u16 listener, the listener's nonce, the speaker's nonce (big-endian),
+    u8 participation.
     """
     def __init__(
         self,

@@ -22,6 +22,7 @@ from node.net.peer_messages import (
     BatchRequest,
     ClockMoved,
     ConsensusMessage,
+    Participation,
 )
 
 CHAIN = ChainId(b"c" * 32)
@@ -126,3 +127,30 @@ def test_a_hello_of_another_chain_version_or_set_is_refused() -> None:
     ):
         with pytest.raises(frames.PeerFault):
             frames.check_hello(wrong, own=one, validators=VALIDATORS)
+
+
+@pytest.mark.parametrize("part", list(Participation))
+def test_what_part_a_speaker_takes_travels_with_its_hello_and_later(part: Participation) -> None:
+    hello = frames.new_hello(CHAIN, ValidatorIndex(0), "x", part)
+    standing = frames.Standing(participation=part)
+    for item in (hello, standing):
+        assert frames.decode_request(frames.encode_request(item)) == item
+        assert frames.decode_response(frames.encode_response(item)) == item
+
+
+def test_the_proof_covers_what_part_the_speaker_takes() -> None:
+    one, two = _hellos()
+    proof = frames.prove(KEYS[0], speaker=one, listener=two)
+    follower = replace(one, participation=Participation.RECORD_MISSING)
+    with pytest.raises(frames.PeerFault):
+        frames.check_proof(proof, speaker=follower, listener=two, validators=VALIDATORS)
+
+
+def test_a_part_that_is_none_is_the_peers_fault() -> None:
+    one, _ = _hellos()
+    message = pb.ExchangeRequest.FromString(frames.encode_request(one))
+    message.hello.participation = 9  # type: ignore[assignment]
+    with pytest.raises(frames.PeerFault, match="its part in consensus 9"):
+        frames.decode_request(message.SerializeToString())
+    message.hello.protocol_version = 3  # another version has other parts: its number is what matters
+    assert frames.decode_request(message.SerializeToString()) == replace(one, protocol_version=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -12,10 +13,11 @@ from licet.certificate import ValidatorSet
 from licet.crypto import SigningKey
 from licet.types import ChainId, ValidatorIndex
 
+from node import health
 from node.config import Address
 from node.net import frames, grpc_transport
 from node.net.grpc_transport import METHOD, GrpcTransport, PortInUse, TransportConfig
-from node.net.peer_messages import ConsensusMessage
+from node.net.peer_messages import ConsensusMessage, Participation
 from node.net.peers import PeerTable
 from tests.unit.node.net.inbox import LIMIT_S, Inbox
 
@@ -165,3 +167,35 @@ async def test_streams_that_prove_nothing_are_few_and_end(
     _, inbox_one = await start(0, {"n2": _at(two)})  # and the honest one still finds room
     await inbox_one.until(lambda: inbox_one.up == {1})
     assert inbox_two.ups == 1
+
+
+async def test_a_follower_says_so_before_and_after_its_stream_stands(start: Start) -> None:
+    two, inbox_two = await start(1)
+    two.announce(Participation.RECORD_MISSING)
+    one, inbox_one = await start(0, {"n2": _at(two)})
+    await inbox_one.until(lambda: inbox_one.up == {1})
+    peer = one.peers[ValidatorIndex(1)]
+    assert peer.participation is Participation.RECORD_MISSING
+    assert not health.takes_part(peer)
+    await inbox_two.until(lambda: inbox_two.up == {0})
+    for part in (Participation.VOTES, Participation.ISOLATED):
+        two.announce(part)
+        two.send(ValidatorIndex(0), [ConsensusMessage(data=part.name.encode())])  # what follows it
+        await inbox_one.until(lambda part=part: inbox_one.got[-1:] == [(1, part.name.encode())])
+        assert peer.participation is part
+    assert two.peers[ValidatorIndex(0)].participation is Participation.VOTES
+    assert inbox_one.ups == 1
+
+
+async def test_a_peer_of_another_version_is_named_with_both(start: Start) -> None:
+    two, inbox_two = await start(1)
+    async with grpc.aio.insecure_channel(str(_at(two))) as channel:
+        call = channel.stream_stream(METHOD)()
+        hello = replace(frames.new_hello(CHAIN, ValidatorIndex(0), ""), protocol_version=3)
+        await call.write(frames.encode_request(hello))
+        assert isinstance(frames.decode_response(await call.read()), frames.Hello)
+        with pytest.raises(grpc.RpcError) as refused:
+            await call.read()
+        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert health.last_words(two.peers[ValidatorIndex(0)]) == "n1 speaks v3, we speak v2"
+    assert not inbox_two.up
