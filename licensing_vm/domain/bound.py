@@ -237,7 +237,7 @@ class Bound:
         )
         return SplitPlan(table, key, tuple(legs), tuple(sheets))
 
-    def _reaches(self) -> tuple[tuple[Trigger, int, int], ...]:
+    def _reaches(self) -> tuple[tuple[Trigger, int, int, int], ...]:
         """Of each kind of trigger: how far it reaches now, and with room for ancestors' sheets to grow."""
         program = self.terms.program
         now: dict[tuple[Trigger, int], int] = {(Trigger.ACTIVATED, NONE): 0}
@@ -255,7 +255,11 @@ class Bound:
                     room[where] += each * max(len(plan.legs), direct + SHEET_RESERVED * ancestors)
         now[Trigger.ACTIVATED, NONE] += GRANT * len(self.grants)
         room[Trigger.ACTIVATED, NONE] = now[Trigger.ACTIVATED, NONE]
-        return tuple((where[0], now[where], room[where]) for where in now)
+        return tuple((*where, now[where], room[where]) for where in now)
+
+    def reached(self, trigger: Trigger, subject: int) -> int:
+        """How far the clauses of one trigger reach."""
+        return sum(now for of, about, now, _ in self.reach if (of, about) == (trigger, subject))
 
     def must_keep_within(self, agreement: str) -> None:
         """Refuse to run clauses where ancestors' sheets have outgrown the room that was left for them."""
@@ -264,7 +268,7 @@ class Bound:
 
     def within(self, limits: Limits, *, growing: bool) -> bool:
         """Whether every trigger keeps within the limits; `growing` leaves room for ancestors' sheets."""
-        return not any(exceeds(room if growing else now, of, limits) for of, now, room in self.reach)
+        return not any(exceeds(room if growing else now, of, limits) for of, _, now, room in self.reach)
 
     def _legs_version(self, program: Program, split: Split, version: int) -> str:
         slots = {

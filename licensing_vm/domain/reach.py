@@ -35,8 +35,9 @@ class Limits(NamedTuple):
     open: int  # unpaid obligations
 
 
-NARROW: Final = Limits(activated=100, used=64, close=320, group=16, open=1_024)
+NARROW: Final = Limits(activated=100, used=44, close=320, group=16, open=1_024)
 WIDE: Final = Limits(activated=2_560, used=2_560, close=2_560, group=128, open=4_096)
+REPORT: Final = 24_000  # of all narrow agreements in one report together
 assert all(one <= other for one, other in zip(NARROW, WIDE, strict=True))
 assert NARROW.group * OBLIGATION <= NARROW.close, "what a close may owe can be paid"
 assert WIDE.group * OBLIGATION <= WIDE.close

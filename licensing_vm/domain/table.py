@@ -32,7 +32,8 @@ from licensing_vm.domain.reach import is_wide
 TRANSACTION_COST: Final = 800
 PUBLISH_COST_MAX: Final = 1_900_000  # so that every template fits into a block
 ROW_COST: Final = 15
-REPORT_COST: Final = 1_500  # of each agreement in a report
+REPORT_COST: Final = 3_000  # of each agreement in a report
+REPORT_COST_MAX: Final = 1_500_000  # of all narrow ones: what they may reach together is bounded as well
 WIDE_COST: Final = 250_000  # of a command that names a wide agreement
 
 
@@ -53,7 +54,9 @@ def _publish_cost(command: t.PublishTemplate) -> int:
 def _report_cost(command: t.ReportUsage) -> int:
     wide = sum(map(is_wide, command.agreements))
     narrow = len(command.agreements) - wide
-    return 600 + REPORT_COST * narrow + WIDE_COST * wide + ROW_COST * len(command.quantity)
+    return (
+        600 + min(REPORT_COST * narrow, REPORT_COST_MAX) + WIDE_COST * wide + ROW_COST * len(command.quantity)
+    )
 
 
 def _by_width(narrow: int, wide: int) -> Callable[[Any], int]:
@@ -62,7 +65,7 @@ def _by_width(narrow: int, wide: int) -> Callable[[Any], int]:
 
 
 def _offer_cost(command: t.CreateOffer) -> int:
-    return 10_000 + 1_000 * len(command.assets)
+    return 40_000 + 1_000 * len(command.assets)
 
 
 COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
@@ -80,7 +83,7 @@ COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
         t.CreateOffer: Rule("license", agreements.create_offer, _offer_cost),
         t.WithdrawOffer: Rule("license", agreements.withdraw_offer, _flat(2_000)),
         t.AcceptOffer: Rule("license", agreements.accept_offer, _by_width(2_500, WIDE_COST)),
-        t.CreateAgreement: Rule("license", agreements.create_agreement, _by_width(60_000, 300_000)),
+        t.CreateAgreement: Rule("license", agreements.create_agreement, _by_width(60_000, 600_000)),
         t.ReportUsage: Rule("report", usage.report_usage, _report_cost),
         t.ClosePeriod: Rule("report", periods.close_period, _by_width(25_000, 300_000)),
         t.Deposit: Rule("pay", money.deposit, _flat(1_000)),

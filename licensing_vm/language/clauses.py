@@ -15,7 +15,7 @@ from licensing_vm.language.diagnostics import Code, Place
 from licensing_vm.language.expressions import Lowering, Refused, Tables, expr_text, same
 from licensing_vm.language.rights import heading
 from licensing_vm.language.splits import split_of
-from licensing_vm.language.work import ANALYSED, COMPARED
+from licensing_vm.language.work import ANALYSED, COMPARED, STEP
 from licensing_vm.program import limits
 from licensing_vm.program import model as m
 from licensing_vm.program.analysis import Analysis, TooComplex
@@ -122,6 +122,7 @@ class _Clause:
         ctx, lowering = self._ctx, self._lowering
         debtor = ctx.find(ctx.roles, posting.debtor, "party")
         ctx.use("money", posting.debtor.text)
+        ctx.work.spend(STEP, posting.place)
         value = lowering.lower(posting.amount)
         place = posting.amount.place
         if value.type != MONEY:

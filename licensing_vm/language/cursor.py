@@ -29,7 +29,10 @@ class Cursor:
 
     @property
     def now(self) -> Token:
-        return self._tokens[self._at]
+        token = self._tokens[self._at]
+        if token.wrong is not None:
+            raise Stop(token.wrong)
+        return token
 
     @property
     def following(self) -> Token:

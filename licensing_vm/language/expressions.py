@@ -290,7 +290,12 @@ def expr_text(expr: s.Expr) -> str:
     """An expression as it would be written, for messages."""
     match expr:
         case s.Binary():
-            return f"{expr_text(expr.left)} {expr.op} {expr_text(expr.right)}"
+            left, right = expr_text(expr.left), expr_text(expr.right)
+            if isinstance(expr.left, s.Binary) and expr.op == "*" != expr.left.op:
+                left = f"({left})"
+            if isinstance(expr.right, s.Binary) and not expr.op == "+" != expr.right.op != "-":
+                right = f"({right})"
+            return f"{left} {expr.op} {right}"
         case s.Ref():
             return expr.name.text
         case s.Call():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from licensing_vm.language.diagnostics import Code, Place, Stop, error
+from licensing_vm.language.diagnostics import Code, Diagnostic, Place, Stop, error
 from licensing_vm.language.work import PIECE, TOKEN, Work
 from licensing_vm.program.limits import NAME_CHARS_MAX, SOURCE_BYTES_MAX, TEXT_CHARS_MAX, TOKENS_MAX
 
@@ -29,6 +29,7 @@ class T(IntEnum):
     STRING = 6
     SYMBOL = 7
     END = 8
+    WRONG = 9  # no token of the language; the last one, and refused when it is reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Token:
     comments: tuple[str, ...]  # comments on lines of their own before this token
     trailing: str  # a comment after this token, on its line
     blank_before: bool  # an empty line stood before it (and before its comments)
+    wrong: Diagnostic | None = None  # what is said of a WRONG token
 
     @property
     def value(self) -> str:
@@ -68,7 +70,11 @@ _KINDS: Final = {kind.name: kind for kind in T}
 
 
 def tokenize(source: str, work: Work | None = None) -> tuple[Token, ...]:
-    """All tokens, the last one END. Raises `Stop` at the first thing that is none."""
+    """All tokens, the last one END.
+
+    The first thing that is none is the last token, WRONG: what stands before it may be refused for a
+    better reason, such as a construct of a later version. Raises `Stop` for what nobody should read.
+    """
     start = Place(1, 1, 1)
     size = len(source.encode("utf-8", "surrogatepass"))
     if size > SOURCE_BYTES_MAX:
@@ -86,7 +92,7 @@ def tokenize(source: str, work: Work | None = None) -> tuple[Token, ...]:
     while at < len(source):
         match = _TOKEN.match(source, at)
         if match is None:
-            raise _no_token(source, at, Place(line, at - line_start + 1, 1))
+            return builder.wrong(_no_token(source, at, Place(line, at - line_start + 1, 1)))
         kind, text = match.lastgroup or "", match.group()
         place = Place(line, at - line_start + 1, len(text))
         at = match.end()
@@ -159,6 +165,13 @@ class _Builder:
             )
         self._pending, self._trailing = None, ""
 
+    def wrong(self, why: Diagnostic) -> tuple[Token, ...]:
+        self._flush()
+        last = Token(
+            kind=T.WRONG, text="", place=why.place, comments=(), trailing="", blank_before=False, wrong=why
+        )
+        return (*self._tokens, last)
+
     def done(self, place: Place) -> tuple[Token, ...]:
         self.token(T.END, "", place)
         self._flush()
@@ -166,7 +179,7 @@ class _Builder:
 
 
 def _bounded(kind: str, text: str, place: Place) -> None:
-    most = {"STRING": TEXT_CHARS_MAX, "NUMBER": _NUMBER_CHARS_MAX, "HEX": 64}.get(kind, NAME_CHARS_MAX)
+    most = {"STRING": TEXT_CHARS_MAX + len('""'), "NUMBER": _NUMBER_CHARS_MAX, "HEX": 64}.get(kind, NAME_CHARS_MAX)
     if len(text) > most:
         raise Stop(
             error(
@@ -191,7 +204,7 @@ def _seen(text: str, place: Place) -> None:
         )
 
 
-def _no_token(source: str, at: int, place: Place) -> Stop:
+def _no_token(source: str, at: int, place: Place) -> Diagnostic:
     char = source[at]
     if char == '"':
         reason, remedy = "This text is not closed on its line.", 'Close it with " before the line ends.'
@@ -205,4 +218,4 @@ def _no_token(source: str, at: int, place: Place) -> Stop:
         if char.isprintable():
             reason = f"The character {char!r} has no meaning outside a quoted text."
         remedy = "Remove it. Names have letters, digits and underscores; comments begin with #."
-    return Stop(error(Code.SYNTAX, place, reason, remedy))
+    return error(Code.SYNTAX, place, reason, remedy)
