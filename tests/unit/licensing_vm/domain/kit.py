@@ -92,6 +92,7 @@ class Ledger:
         self.now = start_ms
         self.receipts: list[Receipt] = []
         self._ids = 0
+        self.may_fault = False  # a contained bug of ours fails the test that meets it
 
     # -- building -----------------------------------------------------------
 
@@ -129,6 +130,7 @@ class Ledger:
         result = self.machine.execute(
             BlockInput(height=self.height, timestamp_ms=self.now, transactions=transactions)
         )
+        assert self.may_fault or not result.faults, result.faults
         for key, value in result.writes.items():
             if value is None:
                 del self.state[key]

@@ -24,6 +24,7 @@ MONEY = t.Money(currency="EUR", minor=EUR)
 @pytest.fixture
 def ledger() -> Ledger:
     ledger = Ledger()
+    ledger.may_fault = True
     ledger.party("a", "b")
     ledger.fund("a", 5 * EUR)
     return ledger
@@ -131,13 +132,13 @@ def test_money_that_does_not_balance_stops_the_machine(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from licet.entities import CASH
-    from licet.receipts import JournalEntry, Posting
+    from licet.receipts import SALE, JournalEntry, Posting
 
     def handler(context: domain_context.Context, command: t.Withdraw) -> None:
         posting = Posting(party="a", account=CASH, asset="", change=1)
         context.entry(
             JournalEntry(
-                kind=1,
+                kind=SALE,
                 clause="",
                 program_hash=b"",
                 agreement="",
