@@ -6,6 +6,7 @@
     status    say in a sentence how node and network are
     settings  print every setting with its default and meaning, as a configuration file
     keygen    make a validator's key file
+    genesis   make a network's genesis from its members' public keys, or check one
     network   make genesis, keys and configurations of a new network
     devnet    run a whole network on this machine
 
@@ -52,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     add("settings", "print every setting with its default and meaning, as a configuration file")
     keygen = add("keygen", "make a validator's key file")
     keygen.add_argument("file", type=Path)
+    keygen.add_argument(
+        "--seal", action="store_true", help="seal it by a passphrase (LICET_PASSPHRASE, or asked)"
+    )
+    _genesis_arguments(add("genesis", "make a network's genesis from its members' public keys, or check one"))
     network = add("network", "make genesis, keys and configurations of a new network in a folder")
     network.add_argument("folder", type=Path)
     network.add_argument("--name", required=True, help="name of the network")
@@ -69,6 +74,28 @@ def _parser() -> argparse.ArgumentParser:
 
         add_arguments(devnet)
     return parser
+
+
+def _genesis_arguments(genesis: argparse.ArgumentParser) -> None:
+    genesis.add_argument(
+        "--check", type=Path, metavar="FILE", help="recompute and print what a genesis states"
+    )
+    genesis.add_argument("--name", help="name of the new network")
+    genesis.add_argument(
+        "--validator",
+        action="append",
+        default=[],
+        metavar="NAME=KEY",
+        help="a member's validator and its public key, in order; with --check: must stand in it",
+    )
+    genesis.add_argument("--parties", type=Path, help="JSON list of the first parties, as for `network`")
+    genesis.add_argument(
+        "--currency", action="append", default=[], metavar="CODE:SCALE", help="default: EUR:6 and USD:6"
+    )
+    genesis.add_argument(
+        "--registrars-only", action="store_true", help="new parties need a registrar's signature"
+    )
+    genesis.add_argument("--out", type=Path, help="the new file")
 
 
 def _refuse_environment() -> str | None:
@@ -153,14 +180,57 @@ def _keygen(arguments: argparse.Namespace) -> int:
     from licet.keys import generate_key, save_key
 
     key = generate_key()
-    save_key(arguments.file, key)
-    print(f"key file    {arguments.file}")
+    save_key(arguments.file, key, passphrase=_new_passphrase() if arguments.seal else None)
+    print(f"key file    {arguments.file}{', sealed' if arguments.seal else ''}")
     print(f"public key  {key.public_key.hex()}")
     print("next        give the public key to whoever makes genesis; keep the file to yourself")
     return 0
 
 
+def _new_passphrase() -> str:
+    if "LICET_PASSPHRASE" in os.environ:
+        return os.environ["LICET_PASSPHRASE"]
+    import getpass
+
+    while True:
+        first = getpass.getpass("Passphrase: ")
+        if first and first == getpass.getpass("Again: "):
+            return first
+        print("Empty, or typed in two ways.", file=sys.stderr)
+
+
+def _genesis(arguments: argparse.Namespace) -> int:
+    from node import app, founding
+    from node.devnet.network import DEV_CURRENCIES
+
+    validators = [founding.parse_validator(text) for text in arguments.validator]
+    making = arguments.name is not None or arguments.out is not None
+    if making == (arguments.check is not None) or (
+        making and not (arguments.name and arguments.out and validators)
+    ):
+        print("genesis: give --name, --validator for each and --out; or --check FILE.", file=sys.stderr)
+        return 2
+    if making:
+        genesis = founding.found(
+            arguments.name,
+            validators,
+            parties=() if arguments.parties is None else founding.read_parties(arguments.parties),
+            currencies=[founding.parse_currency(text) for text in arguments.currency] or DEV_CURRENCIES,
+            open_registration=not arguments.registrars_only,
+        )
+        founding.write(arguments.out, genesis)
+        last = f"send {arguments.out} to every member: python -m node genesis --check {arguments.out.name}"
+    else:
+        genesis = founding.check(app.read_genesis(arguments.check), validators)
+        last = "compare the chain with the other members' by another way; then python -m node init"
+    for what, text in founding.describe(genesis):
+        print(f"{what:<11} {text}")
+    print(f"{'next':<11} {last}")
+    return 0
+
+
 def _network(arguments: argparse.Namespace) -> int:
+    from node import founding
     from node.devnet import network
 
     if not 1 <= arguments.nodes <= network.NODES_MAX:
@@ -169,7 +239,7 @@ def _network(arguments: argparse.Namespace) -> int:
     network.require_empty(arguments.folder)  # it may hold keys: nothing is ever removed here
     parties = network.demo_parties() if arguments.dev else ()
     if arguments.parties is not None:
-        parties = (*parties, *network.read_parties(arguments.parties))
+        parties = (*parties, *founding.read_parties(arguments.parties))
     made = network.create(
         arguments.folder,
         name=arguments.name,
@@ -198,6 +268,7 @@ COMMANDS: Final = {
     "status": _ask,
     "settings": _settings,
     "keygen": _keygen,
+    "genesis": _genesis,
     "network": _network,
     "devnet": _devnet,
 }

@@ -118,13 +118,17 @@ class Identity:
         return self.genesis.validators[self.index].name
 
 
+def read_genesis(path: Path) -> str:
+    """A genesis file's text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GenesisUnreadable(path, getattr(error, "strerror", None) or str(error)) from error
+
+
 def identify(config: Config) -> Identity:
     """Read genesis and key; refuse what does not fit together."""
-    try:
-        text = config.genesis.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GenesisUnreadable(config.genesis, getattr(error, "strerror", None) or str(error)) from error
-    genesis = parse_genesis(text)
+    genesis = parse_genesis(read_genesis(config.genesis))
     refuse_development_keys(genesis)
     key = load_key(config.key, passphrase=os.environ.get("LICET_PASSPHRASE") or None)
     index = chain_config(genesis, key.public_key).index

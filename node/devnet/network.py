@@ -5,29 +5,26 @@
     FOLDER/n1/            node.toml, validator.key, data/ (made by `init`), node.log
 
 A development network has keys that everybody knows; a real one gets fresh keys, which the members then
-take to machines of their own. The initial state's root is computed here as every node computes it.
+take to machines of their own. The genesis itself is made by `node.founding`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import secrets
 import shutil
 import socket
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from licet.certificate import CertificateKind
-from licet.crypto import SigningKey, check_public_key
+from licet.crypto import SigningKey
 from licet.errors import Fault, LicetError
-from licet.genesis import NONCE_BYTES, Currency, Genesis, GenesisParty, Parameters, Validator, parse_genesis
+from licet.genesis import Currency, Genesis, GenesisParty, Parameters, Validator, parse_genesis
 from licet.keys import generate_key, save_key
-from licet.types import ZERO_HASH, Hash32, Height
 
+from node import founding
 from node.config import Address, render
 from node.keyfiles import development_key
 from node.net.grpc_transport import PortInUse
@@ -91,20 +88,6 @@ class FolderNotOurs(LicetError):
             fault=Fault.OPERATOR,
             remedy="Name an empty or new folder.",
             facts={"folder": str(folder)},
-        )
-
-
-class PartiesInvalid(LicetError):
-    """A list of parties that no network can begin with."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(
-            "PARTIES_INVALID",
-            f"The parties in {path} cannot be used: {why}.",
-            fault=Fault.OPERATOR,
-            remedy='List objects such as {"party": "bank", "name": "A Bank", "kind": "organisation", '
-            '"public_key": "64 hex digits", "roles": ["issuer:EUR"]}.',
-            facts={"path": str(path), "why": why},
         )
 
 
@@ -199,16 +182,6 @@ def _check_free(address: Address, what: str) -> None:
             raise PortInUse(str(address), what) from None
 
 
-def initial_root(genesis: Genesis) -> Hash32:
-    """The root of the state that a network begins with, as `node.executor` will compute it."""
-    from licensing_vm.domain.genesis import initial_entries
-    from node.storage.memory import MemoryStorage
-    from node.storage.state import State
-
-    state = State(MemoryStorage(chain_id=genesis.chain_id()), depth=genesis.parameters.tree_depth)
-    return state.apply(Height(0), initial_entries(genesis)).root
-
-
 def make_genesis(
     name: str,
     validators: Sequence[tuple[str, SigningKey]],
@@ -219,22 +192,15 @@ def make_genesis(
     currencies: Sequence[Currency],
 ) -> Genesis:
     """A genesis with its initial state's root. One validator orders alone."""
-    genesis = Genesis(
-        name=name,
+    return founding.make_genesis(
+        name,
+        [Validator(name=one, public_key=key.public_key) for one, key in validators],
         dev=dev,
-        time_ms=MANUAL_START_MS if manual_clock else time.time_ns() // 1_000_000,
-        nonce=secrets.token_bytes(NONCE_BYTES),
-        certificate_kind=CertificateKind.SEQUENCER if len(validators) == 1 else CertificateKind.SIMPLEX,
-        validators=tuple(Validator(name=one, public_key=key.public_key) for one, key in validators),
         parameters=Parameters(manual_clock=manual_clock),
-        currencies=tuple(currencies),
-        parties=tuple(parties),
-        initial_state_root=Hash32(ZERO_HASH),
+        parties=parties,
+        currencies=currencies,
+        time_ms=MANUAL_START_MS if manual_clock else None,
     )
-    try:
-        return replace(genesis, initial_state_root=initial_root(genesis))
-    except ValueError as error:
-        raise PartiesInvalid(Path("genesis"), str(error)) from error
 
 
 def demo_parties() -> tuple[GenesisParty, ...]:
@@ -248,27 +214,6 @@ def demo_parties() -> tuple[GenesisParty, ...]:
         )
         for one in DEMO_PARTIES
     )
-
-
-def read_parties(path: Path) -> tuple[GenesisParty, ...]:
-    """The parties that a file lists for a new network."""
-    try:
-        return tuple(
-            GenesisParty(
-                party=str(one["party"]),
-                name=str(one["name"]),
-                kind=str(one["kind"]),
-                public_key=check_public_key(bytes.fromhex(one["public_key"])),
-                roles=tuple(str(role) for role in one.get("roles", ())),
-            )
-            for one in json.loads(path.read_text(encoding="utf-8"))
-        )
-    except OSError as error:
-        raise PartiesInvalid(path, error.strerror or str(error)) from error
-    except KeyError as missing:
-        raise PartiesInvalid(path, f"an entry lacks {missing}") from None
-    except (ValueError, TypeError, AttributeError, LicetError) as error:
-        raise PartiesInvalid(path, str(error).rstrip(".")) from error
 
 
 def require_empty(folder: Path) -> None:

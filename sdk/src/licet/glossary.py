@@ -377,6 +377,9 @@ FOLDER_NOT_OURS
 PARTIES_INVALID
   The first parties of a new network cannot be used.
   > Correct the JSON list as the message says.
+FOUNDING_INVALID
+  What was given for a new network makes none.
+  > Correct what the message names.
 FILE_MISSING
   A file of the data folder is gone.
   > Restore the folder from a backup or rejoin.
