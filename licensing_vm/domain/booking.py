@@ -248,17 +248,7 @@ def _owe(
                 OpenItem(number=number, due_ms=due, debtor=debtor, creditor=creditor, outstanding=change)
             )
             number += 1
-    limits = limits_of(case.agreement)
-    if len(items) > limits.open:
-        raise Refused(
-            "TOO_MANY", f"An agreement has at most {limits.open} unpaid obligations.", clause=clause.name
-        )
-    if sum(item.due_ms == due and item.debtor == debtor for item in items) > limits.group:
-        raise Refused(
-            "TOO_MANY",
-            f"At most {limits.group} obligations fall due at one instant; a later block has another.",
-            clause=clause.name,
-        )
+    _must_be_payable(case.agreement, clause, debtor, due, items)
     context.state.put(
         course_key(case.agreement),
         Course(
@@ -281,6 +271,23 @@ def _owe(
             postings=move(context.state, tuple(postings), "", bound.currency.code),
         )
     )
+
+
+def _must_be_payable(
+    agreement: str, clause: Clause, debtor: str, due: int, items: Sequence[OpenItem]
+) -> None:
+    """Refuse more obligations than an agreement may have, or than one payment can touch."""
+    limits = limits_of(agreement)
+    if len(items) > limits.open:
+        raise Refused(
+            "TOO_MANY", f"An agreement has at most {limits.open} unpaid obligations.", clause=clause.name
+        )
+    if sum(item.due_ms == due and item.debtor == debtor for item in items) > limits.group:
+        raise Refused(
+            "TOO_MANY",
+            f"At most {limits.group} obligations fall due at one instant; a later block has another.",
+            clause=clause.name,
+        )
 
 
 def _note(context: Context, obligation: Obligation) -> None:

@@ -68,9 +68,8 @@ STRANGE = (
 
 
 def _piece(pick: random.Random) -> str:
-    if pick.random() < 0.15:
-        return pick.choice(STRANGE)
-    return pick.choice(WORDS)
+    pieces: tuple[str, ...] = STRANGE if pick.random() < 0.15 else WORDS
+    return pick.choice(pieces)
 
 
 def mutated(pick: random.Random) -> str:
