@@ -24,7 +24,18 @@ _UNREAD: Final = object()  # "not read yet": what a blind write replaces
 
 @final
 class State:
-    __slots__ = ("_begun_at", "_dirty", "_limit", "_live", "_old", "_read", "_undo", "changes", "failed")
+    __slots__ = (
+        "_begun_at",
+        "_dirty",
+        "_limit",
+        "_live",
+        "_old",
+        "_read",
+        "_undo",
+        "changes",
+        "created",
+        "failed",
+    )
 
     def __init__(self, read: Callable[[bytes], bytes | None], limit: int) -> None:
         self._read = read
@@ -34,6 +45,7 @@ class State:
         self._old: dict[bytes, Any] = {}
         self._dirty: dict[bytes, Any] = {}
         self._undo: list[tuple[bytes, Any]] = []
+        self.created: list[bytes] = []  # of the last `writes`, the keys that had been read and found absent
         # Counts definitions and their rollbacks: what was derived from definitions at one count still
         # holds at the same count (`domain.terms`).
         self.changes = 0
@@ -123,6 +135,7 @@ class State:
         """Every key that the block changed, with its canonical bytes; none whose bytes are as before,
         whether or not its old value happened to be held decoded."""
         out: dict[bytes, bytes | None] = {}
+        self.created = created = []
         live = self._live
         for key, old in self._dirty.items():
             value = live.get(key, _UNREAD)
@@ -137,6 +150,8 @@ class State:
                 encoded = None if value is None else encode(value)
             if type(old) is not bytes or encoded != old:
                 out[key] = encoded
+                if old is None:
+                    created.append(key)
         return out
 
     def commit(self) -> None:

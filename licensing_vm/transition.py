@@ -100,6 +100,7 @@ class BlockResult:
     writes: Mapping[bytes, bytes | None]
     executed: Sequence[Executed]
     rows: int  # usage rows accepted
+    created: Sequence[bytes] = ()  # of `writes`, keys that were read and found absent
     faults: Sequence[FaultSeen] = ()  # bugs of ours that were contained, for the node's log
 
     @property
@@ -147,6 +148,7 @@ class Machine:
             height=block.height,
             timestamp_ms=block.timestamp_ms,
             writes=self._state.writes(),
+            created=self._state.created,
             executed=executed,
             rows=self._context.rows,
             faults=tuple(self._faults),

@@ -121,7 +121,7 @@ def assemble(
     if storage.height is None:
         initialise(storage, state, genesis, initial_entries(genesis))
     log = MerkleLog(storage)
-    machine = Machine(storage, genesis, chain_id=chain.chain_id)
+    machine = Machine(state, genesis, chain_id=chain.chain_id)
     verifier = Verifier(
         chain_id=chain.chain_id,
         validators=chain.validators,

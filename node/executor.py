@@ -109,7 +109,7 @@ class Executor:
         # Kept in memory before it is durable: if the write fails the process ends, and
         # until it has ended, queries between blocks see what was executed.
         self._machine.commit()
-        tree = self._state.apply(block.height, result.writes)
+        tree = self._state.apply(block.height, result.writes, created=result.created)
         log_start = self._log.size
         log = self._log.append(list(result.leaves))
         roots = ExecutedRoots(height=block.height, state_root=tree.root, log_root=log.root, log_size=log.size)

@@ -74,6 +74,14 @@ class ValueCache:
             for key, value in values.items():
                 self._add(key, value)
 
+    def renew(self, values: Mapping[bytes, bytes | None]) -> None:
+        """Replace what a block changed of that which is held. What nobody has read is not hot: most of a
+        block's values are new records that only their buyer will ever ask for."""
+        with self._lock:
+            for key, value in values.items():
+                if key in self._young or key in self._old:
+                    self._add(key, value)
+
     def _add(self, key: bytes, value: bytes | None) -> None:
         before = self._young.get(key, _UNKNOWN)
         if before is not _UNKNOWN:
@@ -164,7 +172,7 @@ class LevelDBStorage(RecordStore):
         self._generation += 1
         try:
             super().commit(batch, synced=synced)
-            self._cache.store(batch.values)
+            self._cache.renew(batch.values)
             if synced:
                 self._acknowledge(batch.height)
         finally:

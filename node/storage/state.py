@@ -14,7 +14,7 @@ for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -67,17 +67,25 @@ class State:
         return self.tree.root
 
     def get(self, key: bytes) -> bytes | None:
-        """A committed value."""
-        return self._storage.get(key)
+        """A committed value. Of a new record the tree knows that it is not there: no search in the store."""
+        return None if self.tree.absent(key) else self._storage.get(key)
 
     def scan(self, prefix: bytes, *, after: bytes | None = None, limit: int) -> list[tuple[bytes, bytes]]:
         """Committed values by key prefix, as the store gives them."""
         return self._storage.scan(prefix, after=after, limit=limit)
 
-    def apply(self, height: Height, changes: Mapping[bytes, bytes | None]) -> TreeUpdate:
-        """The root after a block that leaves these values (None: deleted), and the records to store."""
+    def apply(
+        self, height: Height, changes: Mapping[bytes, bytes | None], *, created: Iterable[bytes] = ()
+    ) -> TreeUpdate:
+        """The root after a block that leaves these values (None: deleted), and the records to store.
+
+        `created` are keys that the caller has read and found absent.
+        """
         get = self._storage.get
-        before = {key: get(key) for key in changes}
+        before: dict[bytes, bytes | None] = dict.fromkeys(created)
+        for key in changes:
+            if key not in before:
+                before[key] = get(key)
         update = self.tree.apply(height, changes)
         self._replaced.append((height, before))
         for check in self._checks:

@@ -135,6 +135,17 @@ class StateTree:
             page = self._page(number)
         return None if page is None else find_value(page, key_hash)
 
+    def absent(self, key: bytes) -> bool:
+        """Whether the newest state surely has no value at a key; most often told from memory alone."""
+        key_hash = sha256(key).digest()
+        slot = int.from_bytes(key_hash[:4], "big") >> 32 - self._slot_bits
+        page = self._roots.get(slot)
+        if page is None:
+            page = self._page(slot)
+            if page is None:
+                return True
+        return key_hash not in page and not is_branch(page)
+
     # --- one update per block
 
     def apply(self, height: Height, changes: Mapping[bytes, bytes | None]) -> TreeUpdate:

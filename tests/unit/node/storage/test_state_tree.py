@@ -161,3 +161,24 @@ def test_pages_leave_memory_when_they_exceed_their_bound() -> None:
     whole = StateTree(depth=2)
     values: Changes = {b"k/%d" % number: b"19" for number in range(950)}
     assert whole.apply(Height(0), {**values, b"one": b"more"}).root == state.root
+
+
+def test_what_the_tree_calls_absent_is_absent_and_what_was_created_had_no_value_before() -> None:
+    storage = MemoryStorage(CHAIN)
+    state = State(storage, depth=2, tree_cache_bytes=20_000)  # crowded slots, and pages that leave memory
+    keys = [b"k/%d" % number for number in range(2_000)]
+    before: dict[bytes, bytes | None] = {}
+    for height in range(6):
+        changes: Changes = dict.fromkeys(keys[height * 300 : height * 300 + 300], b"v")
+        created = [key for key in changes if state.tree.absent(key)]
+        changes |= dict.fromkeys(keys[height * 150 : height * 150 + 20])  # of which some are gone again
+        update = state.apply(Height(height), changes, created=created)
+        storage.commit(WriteBatch(height=Height(height), block=b"", values=changes, records=update.records))
+        for key in keys:
+            value = storage.get(key)
+            assert state.get(key) == value
+            assert not state.tree.absent(key) or value is None
+            if height:
+                assert state.prove(key, Height(height - 1)).value == before[key]
+        before = {key: storage.get(key) for key in keys}
+    assert any(state.tree.absent(key) for key in keys[1_800:])
