@@ -1,0 +1,184 @@
+"""What a command may reach, by the agreement's id (C-16)."""
+
+from __future__ import annotations
+
+import pytest
+from licet import transactions as t
+from licet.entities import Asset, asset_key
+
+from licensing_vm.calendar import DAY_MS, Date, start_of
+from licensing_vm.domain.reach import NARROW, WIDE, is_wide, limits_of
+from licensing_vm.domain.table import COMMANDS
+from tests.property.worst import money, offered, template, world
+from tests.unit.licensing_vm.domain.kit import EUR, START_MS, Ledger, offer_of, publish
+
+FEBRUARY = start_of(Date(2026, 2, 12))
+
+
+def accept(ledger: Ledger, agreement: str) -> t.Command:
+    return t.AcceptOffer(agreement=agreement, offer="o")
+
+
+def test_the_id_tells_the_limits() -> None:
+    assert is_wide("wide.x")
+    assert not is_wide("wide")
+    assert not is_wide("x.wide.x")
+    assert (limits_of("wide.x"), limits_of("x")) == (WIDE, NARROW)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda id_: t.AcceptOffer(agreement=id_, offer="o"),
+        lambda id_: t.CreateAgreement(agreement=id_, program_hash=bytes(32), roles=(), assets=()),  # type: ignore[arg-type]
+        lambda id_: t.ClosePeriod(agreement=id_, period="month", period_start_ms=0),
+        lambda id_: t.Pay(agreement=id_, amount=money(1)),
+        lambda id_: t.ReportUsage(
+            report="r",
+            fact="f",
+            period_start_ms=0,
+            agreements=(id_,),
+            agreement_index=[0],
+            offset_ms=[0],
+            quantity=[0],
+        ),
+    ],
+)
+def test_every_command_that_names_a_wide_agreement_declares_more(command) -> None:  # type: ignore[no-untyped-def]
+    narrow, wide = command("x"), command("wide.x")
+    cost = COMMANDS[type(narrow)].cost
+    assert cost(wide) >= 10 * cost(narrow)
+
+
+def test_terms_that_reach_far_need_an_id_that_says_so() -> None:
+    ledger = world()
+    offered(ledger, "o", 120)
+    assert ledger.refused("buyer", accept(ledger, "a")) == "TOO_WIDE"
+    ledger.run("buyer", accept(ledger, "wide.a"))
+    assert sum(ledger.balance(party) for party in ("seller", *(f"q{n}" for n in range(60)))) == 10 * EUR
+
+
+def test_what_is_too_wide_for_any_id_is_refused() -> None:
+    ledger = world()
+    offered(ledger, "o", 130, verb="owes")
+    assert ledger.refused("buyer", accept(ledger, "wide.a")) == "TOO_WIDE"
+
+
+def test_a_sheet_that_outgrows_its_room_refuses_the_close_until_a_narrower_one() -> None:
+    ledger = world()
+    ledger.asset("q0", "up")
+    ledger.asset("seller", "down")
+    ledger.link("down", "up", 500_000_000)
+    source = template("t", 2, verb="owes", when="at close of month")
+    source = (
+        source.replace("0.1% -> p0;", "lineage up;")
+        .replace("p0: one;", "")
+        .replace("grant G", "lineage up { mode relative; depth 8; stack max 90%; count once; } grant G")
+    )
+    hash_ = publish(ledger, source, "seller")
+    ledger.run("seller", offer_of("o", hash_, {"seller": "seller"}, {}, {"w": "down"}))
+    ledger.run("buyer", accept(ledger, "a"))
+
+    def sheet(payees: int) -> t.Command:
+        shares = [1_000_000 // payees] * payees
+        shares[0] += 1_000_000 - sum(shares)
+        return t.SetPayoutSheet(
+            asset="up", legs=tuple(t.PayoutLeg(party=f"q{n}", share_ppm=s) for n, s in enumerate(shares))
+        )
+
+    ledger.run("q0", sheet(40))
+    ledger.now = FEBRUARY
+    close = t.ClosePeriod(agreement="a", period="month", period_start_ms=START_MS)
+    assert ledger.refused("seller", close) == "TOO_WIDE"
+    ledger.run("q0", sheet(10))
+    ledger.run("seller", close)
+    assert ledger.balance("buyer", "payable") == -10 * EUR
+    assert ledger.read(asset_key("up"), Asset).payout_version == 3
+
+
+def test_a_payment_touches_so_many_obligations_and_says_what_to_pay_first() -> None:
+    ledger = world()
+    offered(ledger, "o", 15, verb="owes", when="at close of month")
+    ledger.run("buyer", accept(ledger, "a"))
+    for month in (1, 2):
+        ledger.now = start_of(Date(2026, month + 1, 12))
+        start = start_of(Date(2026, month, 1))
+        ledger.run("seller", t.ClosePeriod(agreement="a", period="month", period_start_ms=start))
+    pay = t.Pay(agreement="a", amount=money(20 * EUR))
+    refusal = ledger.attempt("buyer", pay).refusal
+    assert refusal is not None
+    assert refusal.code == "TOO_MANY"
+    first = next(int(fact.value) for fact in refusal.facts if fact.name == "first")
+    assert first == 10 * EUR
+    for amount in (first, first // 2, first // 2):
+        ledger.run("buyer", t.Pay(agreement="a", amount=money(amount)))
+    assert ledger.balance("buyer", "payable") == 0
+
+
+def test_obligations_that_no_payment_could_touch_together_wait_for_the_next_block() -> None:
+    ledger = world()
+    offered(ledger, "o", 2, verb="owes", when="on used(used)")
+    ledger.run("buyer", accept(ledger, "a"))
+
+    def report(n: int) -> t.Transaction:
+        return ledger.tx(
+            "buyer",
+            t.ReportUsage(
+                report=f"r{n}",
+                fact="used",
+                period_start_ms=START_MS,
+                agreements=("a",),
+                agreement_index=[0],
+                offset_ms=[0],
+                quantity=[1],
+            ),
+            valid_for_ms=DAY_MS,
+        )
+
+    done = ledger.block(*(report(n) for n in range(9))).executed
+    assert [one.code for one in done] == [""] * 8 + ["TOO_MANY"]
+    [later] = ledger.block(report(9)).executed
+    assert not later.code
+    for _ in range(9):
+        ledger.run("buyer", t.Pay(agreement="a", amount=money(10 * EUR)))
+    assert ledger.balance("buyer", "payable") == 0
+
+
+def test_a_report_of_many_agreements_reaches_so_far_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    from licensing_vm.domain import usage
+
+    monkeypatch.setattr(usage, "REPORT", 100)
+    ledger = world()
+    offered(ledger, "o", 2, verb="owes", when="on used(used)")
+    names = ("a", "b", "c")
+    for name in names:
+        ledger.run("buyer", accept(ledger, name))
+
+    def report(*agreements: str) -> t.Command:
+        return t.ReportUsage(
+            report="r",
+            fact="used",
+            period_start_ms=START_MS,
+            agreements=agreements,
+            agreement_index=[0],
+            offset_ms=[0],
+            quantity=[1],
+        )
+
+    assert ledger.refused("buyer", report(*names)) == "TOO_WIDE"
+    ledger.run("buyer", report(*names[:2]))
+
+
+def test_an_offer_makes_so_many_grants() -> None:
+    ledger = world()
+    grants = "".join(
+        f'grant G{n} "G" {{ permit display of w to buyer during 1 year from effective }} ' for n in range(3)
+    )
+    source = template("t", 1).replace("pay P0", f"{grants} pay P0")
+    hash_ = publish(ledger, source, "seller")
+    names = tuple(f"w{n}" for n in range(600))
+    ledger.asset("seller", *names[:1])
+    ledger.check_books = lambda: None  # type: ignore[method-assign]
+    ledger.asset("seller", *names[1:])
+    offer = offer_of("o", hash_, {"seller": "seller"}, {}, {"w": names})
+    assert ledger.refused("seller", offer) == "TOO_MANY"
