@@ -120,20 +120,25 @@ def sentence(
     """
     peers = list(peers)
     away = [peer for peer in peers if not takes_part(peer, silent)]
-    up = count_up(peers, own=own, silent=silent)
-    parts = [f"height {height}", outlook(up, validators)]
+    up, quorum = count_up(peers, own=own, silent=silent), validators.quorum
+    lacks_votes = ordering.startswith("waiting for")
+    hangs = lacks_votes and waits and up >= quorum
+    # Nobody is told that progress continues while votes are missing: somebody may hang, not yet found out.
+    meaning = (
+        f"{up} of {validators.n} seem up, and yet votes are missing" if hangs else outlook(up, validators)
+    )
+    parts = [f"height {height}", meaning]
     if own in FOLLOWERS:
         parts.append(f"this node {WHY_NOT[own]}")
-    stopped = up < validators.quorum
-    if stopped and (waiting := waiting_for(away, validators.quorum - up)):
+    if up < quorum and (waiting := waiting_for(away, quorum - up)):
         parts.append(waiting)
+    if hangs:
+        parts.append(ordering)  # it names whoever did not vote, and when each was last seen
+        away = [peer for peer in away if peer.connected]
     parts += [last_words(peer) for peer in away]
-    if not ordering.startswith("waiting for"):
-        # An engine that lacks a quorum has nothing to say but that; one that is behind or isolated has.
-        if not stopped or ordering.startswith(("catching up", "isolated")):
-            parts.append(ordering)
-    elif waits and not stopped:
+    # An engine that lacks a quorum has nothing to say but that; one that is behind or isolated has.
+    if up >= quorum and not hangs:
+        parts.append("ordering" if lacks_votes else ordering)
+    elif ordering.startswith(("catching up", "isolated")):
         parts.append(ordering)
-    elif not stopped:
-        parts.append("ordering")
     return "; ".join(parts)

@@ -134,7 +134,8 @@ def test_without_a_quorum_the_engine_is_left_out_unless_it_is_behind() -> None:
     assert _said(table, ordering="catching up: height 8 of 9").endswith("; catching up: height 8 of 9")
     every = _table(B=VOTES, C=VOTES, D=VOTES)
     waiting = "waiting for 1 more of {C} in view 9"
-    assert _said(every, ordering=waiting).endswith(waiting)
+    said = _said(every, ordering=waiting)
+    assert said == f"height 8; 4 of 4 seem up, and yet votes are missing; {waiting}"
     assert _said(every, ordering=waiting, waits=False).endswith("; ordering")
 
 
