@@ -45,20 +45,21 @@ EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 def event_bytes(kind: str, attributes: Mapping[str, str]) -> bytes:
     """The encoding of `event_record(kind, attributes)`, as receipts hold it: without its tag."""
-    head, names = _ENCODED[kind]
+    form, names = _FORMS[kind]
     assert len(attributes) == len(names), (kind, attributes)
-    parts = [head]
-    for name, encoded in names:
-        value = attributes[name].encode()
-        parts += (encoded, varint(len(value)), value)
-    return b"".join(parts)
+    return form % tuple([text_bytes(attributes[name]) for name in names])
 
 
-def _encoded(kind: str, names: tuple[str, ...]) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
-    return text_bytes(kind) + varint(len(names)), tuple((name, text_bytes(name)) for name in names)
+def _form(kind: str, names: tuple[str, ...]) -> tuple[bytes, tuple[str, ...]]:
+    """The event with a hole for each attribute's encoding."""
+    head = text_bytes(kind) + varint(len(names))
+    fields = b"".join(text_bytes(name) + b"%b" for name in names)
+    form = head + fields
+    assert form.count(b"%") == len(names), "no percent sign but the holes'"
+    return form, names
 
 
-_ENCODED: Final = MappingProxyType({kind: _encoded(kind, names) for kind, names in EVENTS.items()})
+_FORMS: Final = {kind: _form(kind, names) for kind, names in EVENTS.items()}
 
 
 def event_record(kind: str, attributes: Mapping[str, str]) -> Event:

@@ -20,6 +20,7 @@ _INT_MARK: Final = (1 << 120) + 0x5EED  # cannot occur as an amount, a time or a
 _TEXT_HEAD, _TEXT_TAIL = (part.encode() for part in _TEXT_MARK.split("{}"))
 _INT_HEAD: Final = signed_varint(_INT_MARK)[:3]  # the 21 bits below a position, so the same in every mark
 _INT_TAIL_MAX: Final = len(signed_varint(_INT_MARK))
+_LENGTHS: Final = tuple(varint(length) for length in range(128))
 
 
 @final
@@ -43,12 +44,14 @@ class Hole:
 def text_bytes(value: str) -> bytes:
     """A text field as records encode it."""
     raw = value.encode()
-    return varint(len(raw)) + raw
+    length = len(raw)
+    return (_LENGTHS[length] if length < 128 else varint(length)) + raw
 
 
 def blob_bytes(value: bytes) -> bytes:
     """A field of bytes as records encode it."""
-    return varint(len(value)) + value
+    length = len(value)
+    return (_LENGTHS[length] if length < 128 else varint(length)) + value
 
 
 # Amounts under one offer, heights and times repeat by the thousand.

@@ -73,6 +73,10 @@ class BlockInput:
     transactions: Sequence[Transaction]
 
 
+_COMMITTED: Final = Status.COMMITTED  # reading a member of an enumeration costs as much as a small call
+_REPEATED: Final = Status.REPEATED
+
+
 class Executed(NamedTuple):
     """One transaction's outcome."""
 
@@ -229,7 +233,7 @@ class Machine:
         find = self._recent.find
         known = self._recent.find_at(body.sender, body.id, context.now) if dry else find(body.sender, body.id)
         if known is not None and known[0] == tx.hash and not dry:
-            return Executed(tx.hash, Status.REPEATED, known[1], b"", "", (), ())
+            return Executed(tx.hash, _REPEATED, known[1], b"", "", (), ())
         context.begin(tx, index)
         consumed = False
         at = -1  # which command runs
@@ -247,7 +251,7 @@ class Machine:
         else:
             place = Place(context.height, index)
             done = Executed(
-                tx.hash, Status.COMMITTED, place, receipt, "", tuple(context.index), tuple(context.parties)
+                tx.hash, _COMMITTED, place, receipt, "", tuple(context.index), tuple(context.parties)
             )
         if consumed and not dry:
             self._recent.add(body.sender, body.id, tx.hash, done.place)

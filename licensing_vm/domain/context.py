@@ -15,7 +15,7 @@ that the records do not say:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 from licet.entities import (
     Agreement,
@@ -34,9 +34,13 @@ from licet.transactions import Command, RegisterParty, Transaction
 
 from licensing_vm.errors import Refused, refusal_record
 from licensing_vm.events import event_bytes
+from licensing_vm.mould import blob_bytes, number_bytes, text_bytes
 from licensing_vm.state import State
 
 T = TypeVar("T")
+
+FOREVER_MS: Final = 1 << 62
+ANSWERS_KEPT: Final = 1 << 16  # about authority
 
 
 @final
@@ -44,6 +48,7 @@ class Context:
     """One per machine, begun anew for each transaction."""
 
     __slots__ = (
+        "_may",
         "_rows_before",
         "_tx",
         "currencies",
@@ -81,6 +86,7 @@ class Context:
         self.programs: dict[bytes, Any] = {}  # loaded programs by hash, see `domain.programs`
         self.prepared: dict[Any, Any] = {}  # bound terms, see `domain.prepared`
         self._rows_before = 0
+        self._may: dict[tuple[str, bytes, type[Any]], tuple[Party, int]] = {}
         self._tx: Transaction
 
     # -- life cycle ---------------------------------------------------------
@@ -167,8 +173,18 @@ class Context:
 
     def check_authority(self, scope_of: Callable[[Command], str]) -> None:
         """Every command's scope is covered by a signer's key of the sender."""
-        commands = self._tx.body.commands
+        tx = self._tx
+        commands = tx.body.commands
         party = self.state.get(party_key(self.sender), Party)
+        if len(commands) == 1 and len(tx.signatures) == 1:
+            # The common case was answered before, for this very record of the party and until some time.
+            asked = (self.sender, tx.signatures[0].public_key, type(commands[0]))
+            known = self._may.get(asked)
+            if known is not None and known[0] is party and self.now < known[1]:
+                return
+        else:
+            asked = None
+        until = FOREVER_MS
         if party is None:
             first = commands[0]
             if not isinstance(first, RegisterParty):
@@ -180,14 +196,20 @@ class Context:
             keys = party.keys
         for command in commands:
             scope = scope_of(command)
-            if not self._signs(keys, scope):
+            until = min(until, self._signs(keys, scope))
+            if not until:
                 raise Refused(
                     "NO_AUTHORITY",
                     f"No signer may sign {scope!r} for {self.sender!r} now.",
                     {"party": self.sender, "scope": scope},
                 )
+        if asked is not None and party is not None:
+            if len(self._may) >= ANSWERS_KEPT:
+                self._may.clear()
+            self._may[asked] = (party, until)
 
-    def _signs(self, keys: Iterable[Any], scope: str) -> bool:
+    def _signs(self, keys: Iterable[Any], scope: str) -> int:
+        """Until when a signer's key covers the scope; 0 if none does now."""
         now = self.now
         for signature in self._tx.signatures:
             public_key = signature.public_key
@@ -195,13 +217,13 @@ class Context:
                 if key.public_key == public_key and not 0 < key.expires_ms <= now:
                     scopes = key.scopes
                     if scope in scopes or "all" in scopes:
-                        return True
-        return False
+                        return key.expires_ms or FOREVER_MS
+        return 0
 
     def signed_by(self, party: str, scope: str) -> bool:
         """Whether a key of this party, good for the scope now, is among the signers."""
         found = self.state.get(party_key(party), Party)
-        return found is not None and self._signs(found.keys, scope)
+        return found is not None and self._signs(found.keys, scope) > 0
 
     def must_sign(self, parties: Iterable[str], scope: str, why: str) -> None:
         missing = sorted({party for party in parties if not self.signed_by(party, scope)})
@@ -238,33 +260,27 @@ class Context:
 
         Put together from parts that are encoded already; a test holds it equal to the record's encoding.
         """
+        events, entries = self.events, self.entries
         return b"".join(
-            (
-                *self._head(b"\x01\x00"),
-                varint(len(self.events)),
-                *self.events,
-                varint(len(self.entries)),
-                *self.entries,
-            )
+            (self._head(b"\x01\x00"), varint(len(events)), *events, varint(len(entries)), *entries)
         )
 
     def refusal(self, why: LicetError, consumed: bool) -> bytes:
         """The refused transaction's receipt."""
         flags = b"\x01\x01" if consumed else b"\x00\x01"
-        return b"".join((*self._head(flags), encode(refusal_record(why))[1:], b"\0\0"))
+        return b"".join((self._head(flags), encode(refusal_record(why))[1:], b"\0\0"))
 
-    def _head(self, flags: bytes) -> tuple[bytes, ...]:
-        body = self._tx.body
-        sender = body.sender.encode()
-        return (
-            b"\x2c\x20",
-            self._tx.hash,
-            varint(len(sender)),
-            sender,
-            varint(len(body.id)),
-            body.id,
-            self.height_bytes,
-            signed_varint(self.position),
-            self.time_bytes,
-            flags,
+    def _head(self, flags: bytes) -> bytes:
+        tx = self._tx
+        return b"".join(
+            (
+                b"\x2c\x20",
+                tx.hash,
+                text_bytes(self.sender),
+                blob_bytes(tx.body.id),
+                self.height_bytes,
+                number_bytes(self.position),
+                self.time_bytes,
+                flags,
+            )
         )
