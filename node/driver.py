@@ -495,6 +495,16 @@ class Driver:
             return
         self.executed_transactions += len(prepared.result.executed)
         self.executed_rows += prepared.result.rows
+        for fault in prepared.result.faults:
+            log.error(
+                "a transaction met an error of ours and was refused",
+                extra={
+                    "transaction": fault.hash.hex(),
+                    "command": fault.command,
+                    "error": fault.what,
+                    "where": fault.where,
+                },
+            )
         self.clock.set_ms(prepared.ready.block.header.timestamp_ms)
         self._reply(prepared)
         self._memory.step(self._mono())
