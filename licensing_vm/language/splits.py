@@ -15,6 +15,8 @@ def split_of(ctx: Context, program: m.Program, clause: int, at: int, split: s.Sp
     """The split, its rates noted as knobs; what is wrong with it is said."""
     ctx.work.spend(LEG * len(split.legs), split.place)
     legs = tuple(_leg(ctx, program, (clause, at, k), leg) for k, leg in enumerate(split.legs))
+    if any(leg.lineage and leg.target.text not in ctx.lineages for leg in split.legs):
+        return m.Split(legs=legs)  # said where the leg was read; what it takes is not known
     lineage_legs = [leg for leg in split.legs if leg.lineage]
     rests = [leg for leg in split.legs if leg.rest]
     if len(lineage_legs) > 1:
@@ -40,7 +42,7 @@ def split_of(ctx: Context, program: m.Program, clause: int, at: int, split: s.Sp
             "A split with a lineage has no `rest`: an asset without ancestors would leave money over.",
             "Add `rest -> party`.",
         )
-    elif not any(leg.lineage for leg in split.legs) or rests:
+    elif all(leg.target.text in ctx.lineages for leg in lineage_legs):
         _whole(ctx, program, split, legs)
     return m.Split(legs=legs)
 
@@ -51,8 +53,6 @@ def _leg(ctx: Context, program: m.Program, path: tuple[int, int, int], leg: s.Le
         if leg.lineage
         else ctx.find(ctx.roles, leg.target, "party")
     )
-    if not leg.lineage:
-        ctx.use("money", leg.target.text)
     ppm, param = 0, m.NONE
     match leg.share:
         case s.Percent():
@@ -73,7 +73,18 @@ def _leg(ctx: Context, program: m.Program, path: tuple[int, int, int], leg: s.Le
     if leg.lineage:
         kind = m.LegKind.LINEAGE if leg.share is None else m.LegKind.BUDGET
         _stack_named(ctx, leg, target)
-    return m.Leg(kind=kind, target=target or 0, ppm=ppm, param=param)
+    found_leg = m.Leg(kind=kind, target=target or 0, ppm=ppm, param=param)
+    if leg.rest or target is None or _range_of(program, found_leg)[1]:
+        if not leg.lineage:
+            ctx.use("money", leg.target.text)
+    elif leg.lineage and not ctx.failed:
+        ctx.error(
+            Code.STACK,
+            leg.place,
+            f"The lineage `{leg.target.text}` gets 0%, so no ancestor is ever paid.",
+            "Give it a share or a stack above zero, or remove it.",
+        )
+    return found_leg
 
 
 def _stack_named(ctx: Context, leg: s.Leg, target: int | None) -> None:

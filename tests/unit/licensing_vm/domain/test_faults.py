@@ -229,7 +229,7 @@ def test_no_source_needs_a_deep_stack(kind: str, ledger: Ledger, shallow: Callab
     value = {
         "parentheses": "(" * 24 + "fee" + ")" * 24,
         "sum": "fee" + " + fee" * 64,
-        "product": "fee" + " * 50%" * 20,
+        "product": "fee" + " * 2" * 40,
     }.get(kind, "fee")
     tiers = "".join(f"up to {n} -> price;" for n in range(1, 64)) if kind == "tiers" else ""
     source = f"""template deep version 1.0.0 "Deep" {{ {"#x" * 5000 + chr(10) if kind == "comments" else ""}
