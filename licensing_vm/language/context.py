@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 from licensing_vm.language import syntax as s
-from licensing_vm.language.diagnostics import Code, Diagnostic, Place, error, warning
+from licensing_vm.language.diagnostics import Code, Diagnostic, Place, Severity, error, warning
 from licensing_vm.language.words import time_unit
 from licensing_vm.language.work import SAID, Work
 from licensing_vm.program import model as m
@@ -59,6 +59,11 @@ class Context:
     def error(self, code: Code, place: Place, reason: str, remedy: str) -> None:
         self.work.spend(SAID, place)
         self.diagnostics.append(error(code, place, reason, remedy))
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was said: what was refused may then look as if it were zero or unused."""
+        return any(d.severity is Severity.ERROR for d in self.diagnostics)
 
     def warn(self, code: Code, place: Place, reason: str, remedy: str) -> None:
         self.work.spend(SAID, place)
