@@ -47,26 +47,22 @@ def check(source: str, *, warn: bool = True) -> Checked:
         template = parse(source, work)
         ctx = Context(template=template, work=work)
         program = _program(ctx)
-        if not _errors(ctx):
+        if not ctx.failed:
             _verified(ctx, program)
-        if not _errors(ctx):
+        if not ctx.failed:
             results = trials.run_tests(ctx, program)
     except Stop as stop:
         return Checked(report=_report(source, [stop.diagnostic]), template=template, program=None, trials=())
-    if warn and not _errors(ctx):
+    if warn and not ctx.failed:
         ctx.work = Work()  # an author's tool has its own bound
         trials.warn_untested(ctx, program)
-    failed = _errors(ctx)
+    failed = ctx.failed
     return Checked(
         report=_report(source, ctx.diagnostics),
         template=template,
         program=None if failed else program,
         trials=results,
     )
-
-
-def _errors(ctx: Context) -> bool:
-    return any(d.severity is Severity.ERROR for d in ctx.diagnostics)
 
 
 def _report(source: str, diagnostics: list[Diagnostic]) -> Report:
@@ -158,17 +154,18 @@ def _nothing_idle(ctx: Context) -> None:
             "from effective exclusive no sublicense no transfer no }",
         )
     # What a refused clause would have paid is not known, so nobody is called unpaid because of it.
-    for party in () if any(d.severity is Severity.ERROR for d in ctx.diagnostics) else template.parties:
-        what = "money" if template.pays else "party"
-        if (what, party.name.text) not in ctx.used:
-            ctx.error(
-                Code.ROLE_UNUSED,
-                party.name.place,
-                f"The party `{party.name.text}` can never pay or be paid."
-                if template.pays
-                else f"The party `{party.name.text}` appears nowhere.",
-                "Give it a share, let it pay, or remove it.",
-            )
+    what = "money" if template.pays else "party"
+    unused = [p.name for p in template.parties if not ctx.failed and (what, p.name.text) not in ctx.used]
+    # Of terms that grant for free, the one party that they need not name again is who grants.
+    for party in unused if template.pays else unused[1:]:
+        ctx.error(
+            Code.ROLE_UNUSED,
+            party.place,
+            f"The party `{party.text}` can never pay or be paid."
+            if template.pays
+            else f"The party `{party.text}` appears nowhere.",
+            "Give it a share, let it pay, or remove it.",
+        )
     idle: tuple[tuple[str, tuple[s.Named | s.Param | s.Fact | s.Rate | s.Lineage, ...]], ...] = (
         ("parameter", template.params),
         ("fact", template.facts),

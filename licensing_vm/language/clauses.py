@@ -178,6 +178,13 @@ class _Clause:
                 f"`{text}` can be negative: within the bounds it can be as low as {self._money(low)}.",
                 "Narrow the parameters' bounds, so that what is subtracted is never the larger.",
             )
+        if high == 0 and not ctx.failed:
+            ctx.error(
+                Code.NO_PAYEE,
+                place,
+                f"`{text}` is always zero, so nothing is ever paid here.",
+                "Remove the payment, or give it an amount: terms without a clause may grant for free.",
+            )
         if high > limits.AMOUNT_MAX:
             ctx.error(
                 Code.OVERFLOW,

@@ -116,7 +116,9 @@ def _param(ctx: Context, at: int, param: s.Param) -> m.Param:
     of = type_of(param.type)
     name = param.name
     blank: m.Value = (
-        {m.Kind.DURATION: m.Span(1, 0)}.get(of.kind, 0) if of.kind not in CODE_TREES else ("any",)
+        {m.Kind.DURATION: m.Span(1, 0)}.get(of.kind, 0)
+        if of.kind not in CODE_TREES
+        else (CODE_TREES[of.kind].codes[0],)
     )
     nothing = m.Param(name=name.text, type=of, low=blank, high=blank, default=blank)
     if of.kind in CODE_TREES and name.text in CODE_TREES[of.kind]:

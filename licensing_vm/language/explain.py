@@ -7,11 +7,14 @@ cannot drift from what runs. Decides nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from licensing_vm.money.amounts import decimal_text, money_text, percent_text, ratio_text, span_text
 from licensing_vm.program import model as m
 from licensing_vm.program.binding import bounds_text, value_text
 from licensing_vm.program.limits import PPM
+
+_ROUNDED: Final = "rounded("
 
 
 def explain(program: m.Program) -> str:
@@ -22,11 +25,13 @@ def explain(program: m.Program) -> str:
     lines.append(f"Parties: {_listed([role.name for role in program.roles])}.")
     lines.append(f"Assets: {_listed([f'{slot.name} ({slot.kind})' for slot in program.slots])}.")
     rounding = program.rounding.name.lower().replace("_", " ")
-    lines.append(f"Money is in {program.currency} with {program.scale} decimals, rounded {rounding}.")
+    decimals = "1 decimal" if program.scale == 1 else f"{program.scale} decimals"
+    lines.append(f"Money is in {program.currency} with {decimals}, rounded {rounding}.")
     sections: tuple[tuple[str, Sequence[object], Callable[[m.Program, int], str]], ...] = (
         ("To be agreed", program.params, _param),
         ("Reported", program.facts, _fact),
         ("Rates", program.rates, _rate),
+        ("Upstream", program.lineages, _lineage),
         ("Granted", program.grants, _grant),
         ("Forbidden", program.forbids, _forbid),
         ("Paid", program.clauses, _clause),
@@ -48,7 +53,7 @@ def _param(program: m.Program, at: int) -> str:
     param = program.params[at]
     if param.low == param.high:
         return f"{param.name} is {bounds_text(program, param)}."
-    within = "within" if isinstance(param.high, tuple) else "from"
+    within = "within" if param.type.kind in (m.Kind.TERRITORY, m.Kind.MEDIUM) else "from"
     bounds = bounds_text(program, param).replace(" .. ", " to ")
     default = ""
     if param.default is not None:
@@ -60,15 +65,22 @@ def _fact(program: m.Program, at: int) -> str:
     fact = program.facts[at]
     missing = {
         m.Else.HOLD: "without a report the period is not closed",
-        m.Else.LAST: "without a report the last closed period's figure counts",
+        m.Else.LAST: "without a report the last closed period's figure counts (zero in the first)",
         m.Else.ZERO: "without a report it is zero",
-        m.Else.MEAN: f"without a report the mean of the last {fact.mean_of} closed periods counts",
+        m.Else.MEAN: f"without a report the mean of the last {fact.mean_of} closed periods counts"
+        " (zero in the first)",
     }[fact.otherwise]
     period = program.periods[fact.period]
-    what = "an amount" if fact.type.kind is m.Kind.MONEY else f"a count of {fact.type.unit or 'units'}"
+    what, most = f"a count of {fact.type.unit or 'units'}", f"{fact.high:_}"
+    if fact.type.kind is m.Kind.MONEY:
+        what, most = "an amount", money_text(fact.high, program.currency, program.scale)
     cadence = period.cadence.name.lower()
-    closing = f"closed {span_text(period.close_after)} after its end"
-    return f"{fact.name}: {what}, by {program.roles[fact.source].name}, {cadence}, {closing}; {missing}."
+    end = f"{span_text(period.close_after)} after its end" if any(period.close_after) else "at its end"
+    source = program.roles[fact.source].name
+    return (
+        f"{fact.name}: {what}, at most {most}, by {source}, {cadence};"
+        f" each {period.name} is closed {end} at the earliest; {missing}."
+    )
 
 
 def _rate(program: m.Program, at: int) -> str:
@@ -137,7 +149,7 @@ def _forbid(program: m.Program, at: int) -> str:
     forbid = program.forbids[at]
     names = [program.grants[grant].name for grant in forbid.excepted]
     excepted = f", except what {_listed(names)} permits" if names else ""
-    return f"{forbid.name} {forbid.heading}: nobody may {_right(program, forbid)}{excepted}."
+    return f"{forbid.name} {forbid.heading}: nothing here permits to {_right(program, forbid)}{excepted}."
 
 
 def _clause(program: m.Program, at: int) -> str:
@@ -165,10 +177,15 @@ def _clause(program: m.Program, at: int) -> str:
 def _posting(program: m.Program, clause: m.Clause, instruction: m.Instruction, texts: dict[int, str]) -> str:
     role, register, split = instruction.args[:3]
     legs = [_leg(program, leg) for leg in clause.splits[split].legs]
+    if len(legs) == 1:
+        legs = [f"all of it to {program.roles[clause.splits[split].legs[0].target].name}"]
     verb, due = "pays", ""
     if instruction.op is m.Op.OWES:
         verb, due = "owes", f", due within {span_text(m.Span(*instruction.args[3:]))}"
-    return f"{program.roles[role].name} {verb} {_bare(texts[register])}{due}: {_listed(legs)}"
+    amount = _bare(texts[register])
+    if amount.startswith(_ROUNDED):  # of the whole of it: a sum of roundings stands in parentheses
+        amount = f"{amount[len(_ROUNDED) : -1]}, rounded"
+    return f"{program.roles[role].name} {verb} {amount}{due}: {_listed(legs)}"
 
 
 def _leg(program: m.Program, leg: m.Leg) -> str:
@@ -180,12 +197,38 @@ def _leg(program: m.Program, leg: m.Leg) -> str:
             return f"the rest to {program.roles[leg.target].name}"
         case m.LegKind.LINEAGE:
             lineage = program.lineages[leg.target]
-            mode = lineage.mode.name.lower()
-            count = "once" if lineage.count is m.LineageCount.ONCE else "on every path"
             cap = percent_text(lineage.stack_ppm)
-            return f"each ancestor its {mode} weight, counted {count}, together at most {cap}"
+            return (
+                f"each ancestor its {_weight(lineage)}, together at most {cap}"
+                f" (above it all are scaled down alike), by {lineage.name}"
+            )
         case m.LegKind.BUDGET:
-            return f"{share} among the ancestors by their weights"
+            lineage = program.lineages[leg.target]
+            return (
+                f"{share} among the ancestors by their {_weight(lineage)}"
+                f" (to the rest where there are none), by {lineage.name}"
+            )
+
+
+def _weight(lineage: m.Lineage) -> str:
+    count = "once" if lineage.count is m.LineageCount.ONCE else "on every path"
+    return f"{lineage.mode.name.lower()} weight, counted {count}"
+
+
+def _lineage(program: m.Program, at: int) -> str:
+    lineage = program.lineages[at]
+    once = lineage.count is m.LineageCount.ONCE
+    if lineage.mode is m.LineageMode.RELATIVE:
+        weight = "the product of the rates from link to link"
+        several = "the largest of its paths counts" if once else "its paths are added up"
+    else:
+        weight = "the rate of the link that leads to it"
+        several = "the largest of several counts" if once else "several are added up"
+    of = program.slots[lineage.slot].name
+    return (
+        f"{lineage.name}, the ancestors of {of} within {lineage.depth} generations:"
+        f" the weight of one is {weight}; {several}."
+    )
 
 
 def _value(program: m.Program, instruction: m.Instruction, texts: dict[int, str]) -> str:
@@ -201,9 +244,9 @@ def _value(program: m.Program, instruction: m.Instruction, texts: dict[int, str]
             rate = program.rates[args[0]]
             return f"{rate.name} of {program.facts[rate.fact].name}"
         case m.Op.ROUND:
-            return _bare(texts[args[0]])
+            return f"{_ROUNDED}{_bare(texts[args[0]])})"
         case _:
-            sign = {m.Op.ADD: "+", m.Op.SUB: "-", m.Op.MUL: "x"}[op]
+            sign = {m.Op.ADD: "+", m.Op.SUB: "-", m.Op.MUL: "×"}[op]
             return f"({texts[args[0]]} {sign} {texts[args[1]]})"
 
 

@@ -8,7 +8,7 @@ not twice. Diagnostics stand at the operand or operator that is wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from licensing_vm.language import syntax as s
 from licensing_vm.language.context import Context, Knob, reduced
@@ -198,7 +198,8 @@ class Lowering:
             self._readable(at, name)
             return self.emit(m.Op.FACT, (at,), self.tables.facts[at].type, expr.place)
         if name.text in ctx.rates:
-            fact = self.tables.facts[self.tables.rates[ctx.rates[name.text]].fact].name
+            at = self.tables.rates[ctx.rates[name.text]].fact
+            fact = self.tables.facts[at].name if at < len(self.tables.facts) else "its_fact"
             self._refuse(
                 Code.TYPE,
                 expr.place,
@@ -286,14 +287,18 @@ def same(one: s.Expr, other: s.Expr) -> bool:
             return False
 
 
+# An operator and the one of its right side, where the text reads the same without parentheses.
+_NO_PARENTHESES: Final = frozenset({("+", "+"), ("+", "-"), ("+", "*"), ("-", "*"), ("*", "*")})
+
+
 def expr_text(expr: s.Expr) -> str:
     """An expression as it would be written, for messages."""
     match expr:
         case s.Binary():
             left, right = expr_text(expr.left), expr_text(expr.right)
-            if isinstance(expr.left, s.Binary) and expr.op == "*" != expr.left.op:
+            if expr.op == "*" and isinstance(expr.left, s.Binary) and expr.left.op != "*":
                 left = f"({left})"
-            if isinstance(expr.right, s.Binary) and not expr.op == "+" != expr.right.op != "-":
+            if isinstance(expr.right, s.Binary) and (expr.op, expr.right.op) not in _NO_PARENTHESES:
                 right = f"({right})"
             return f"{left} {expr.op} {right}"
         case s.Ref():

@@ -179,13 +179,14 @@ class _Builder:
 
 
 def _bounded(kind: str, text: str, place: Place) -> None:
-    most = {"STRING": TEXT_CHARS_MAX + len('""'), "NUMBER": _NUMBER_CHARS_MAX, "HEX": 64}.get(kind, NAME_CHARS_MAX)
-    if len(text) > most:
+    most = {"STRING": TEXT_CHARS_MAX, "NUMBER": _NUMBER_CHARS_MAX, "HEX": 64}.get(kind, NAME_CHARS_MAX)
+    size = len(text) - len('""') if kind == "STRING" else len(text)
+    if size > most:
         raise Stop(
             error(
                 Code.TOO_BIG,
                 place,
-                f"This has {len(text):_} characters; the most is {most:_}.",
+                f"This has {size:_} characters; the most is {most:_}.",
                 "Shorten it.",
             )
         )

@@ -110,8 +110,10 @@ def _grant(draw: st.DrawFn, parties: list[str]) -> str:
 
 
 def _split(draw: st.DrawFn, value: str, parties: list[str]) -> str:
-    """Every party but the last has a share of at most 4 %, and the last the rest."""
-    legs = [f"{draw(st.integers(0, 40_000))}".rjust(5, "0") for _ in parties[:-1]]
+    """Every party but the last has a share of at most 4 %, and the last the rest.
+
+    The first one pays anyway; the others' shares are never 0 %, or they could be paid nowhere."""
+    legs = [f"{draw(st.integers(min(at, 1), 40_000))}".rjust(5, "0") for at, _ in enumerate(parties[:-1])]
     texts = [f"{leg[:-4]}.{leg[-4:]}% -> {party};" for leg, party in zip(legs, parties, strict=False)]
     lineage = draw(st.sampled_from(("", "lineage up;", "9.5% -> lineage up;", "share -> lineage up;")))
     extra = draw(st.sampled_from(("", f"share -> {parties[-1]};")))

@@ -7,7 +7,7 @@ import pytest
 from licensing_vm.language.checker import Checked, check
 from licensing_vm.language.diagnostics import Code
 from licensing_vm.program import model as m
-from licensing_vm.program.limits import LEGS_MAX, SOURCE_BYTES_MAX
+from licensing_vm.program.limits import LEGS_MAX, SOURCE_BYTES_MAX, TEXT_CHARS_MAX
 
 HEAD = """template a.b version 1.0.0 "T" {{
   parties {{ x: one; y: one; z: one; }}
@@ -482,3 +482,67 @@ def test_the_caret_stands_right_in_a_template_on_one_line() -> None:
     assert line[caret.index("^") :].startswith("nobody")
     assert caret.count("^") == len("nobody")
     assert len(line) < 180
+
+
+FREE = """template cc.by version 4.0.0 "Attribution" {{
+  parties {{ author: one; anyone: one; {more} }}
+  assets {{ w: work; }}
+  currency EUR scale 2 round half_even;
+  grant G1 "All" {{ permit reproduce of w to anyone during 70 years from effective }}
+}}"""
+
+
+def test_terms_that_grant_for_free_name_their_licensor_and_nobody_else() -> None:
+    free = check(FREE.format(more=""))
+    assert free.program is not None, free.report.render("free")
+    assert [d.code for d in check(FREE.format(more="witness: one;")).report.errors] == [Code.ROLE_UNUSED]
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["(fee + EUR 0.10) * 50%", "fee - (fee - EUR 0.10) * 5%", "fee - (fee - fee * 5%)", "fee * 50% * 50%"],
+)
+def test_a_remedy_quotes_the_calculation_with_its_parentheses(amount: str) -> None:
+    checked = build(f"x pays {amount} to y;")
+    [found] = checked.report.errors
+    assert found.code is Code.NEVER_ROUNDED
+    assert f"`{amount}`" in found.reason
+    assert f"= {amount};" in found.remedy
+
+
+def test_a_text_may_have_as_many_characters_as_the_limit_says() -> None:
+    head = FREE.format(more="")
+    assert check(head.replace("Attribution", "Ü" * TEXT_CHARS_MAX)).program is not None
+    [found] = check(head.replace("Attribution", "Ü" * (TEXT_CHARS_MAX + 1))).report.errors
+    assert (found.code, found.reason) == (Code.TOO_BIG, "This has 2_001 characters; the most is 2_000.")
+
+
+@pytest.mark.parametrize(
+    ("taken", "instead", "code"),
+    [
+        # A parameter of codes that was refused still meets the prohibitions.
+        ("{DE, AT}", "{DE, EUR}", Code.CODE_UNKNOWN),
+        # A lineage that nothing declares, where none is.
+        ("rest -> y", "lineage up; rest -> y", Code.NAME_UNKNOWN),
+        # A rate without its fact, read as a value, where there are no facts.
+        ("x pays fee", "let b = r; x pays fee", Code.NAME_UNKNOWN),
+    ],
+)
+def test_what_is_built_on_something_refused_is_refused_and_no_fault_of_ours(
+    taken: str, instead: str, code: Code
+) -> None:
+    source = """template a.b version 1.0.0 "T" {
+      parties { x: one; y: one; }
+      assets { w: image; }
+      currency EUR scale 2 round half_even;
+      params { fee: money in EUR 1.00 .. EUR 9.00; where_ok: territory in {DE, AT} default DE; }
+      grant G "G" { permit display of w to x where territory in where_ok during 1 day from effective }
+      forbid F "F" { display of w where territory in {US} }
+      pay P "P" on activated { x pays fee; split fee { rest -> y; } }
+      MORE
+    }"""
+    rate = "rate r on f marginal over term { above -> EUR 1.00 per item; }" if "let b" in instead else ""
+    source = source.replace("MORE", rate)
+    assert check(source).program is not None or rate
+    assert taken in source
+    assert code in codes(check(source.replace(taken, instead)))
