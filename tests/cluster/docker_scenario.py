@@ -356,8 +356,10 @@ async def restore(cluster: Cluster, market: Market, name: str, backup: Path) -> 
     insist(code == 1 and "was not made by init" in text, f"a start without data: exit {code}, {text}")
     code, text = await cluster.with_volume(name, backup, "tar", "-C", "/volume", "-xf", "/backup/ledger.tar")
     insist(code == 0, f"the restoring of {name}: {text}")
-    await returned(cluster, market, name, cluster.compose("start", name), "restored from an older copy of n3")
-    await cluster.said(name, "follows the chain and does not vote")
+    verb = "restored from an older copy of n3"
+    await returned(cluster, market, name, cluster.compose("start", name), verb, up="3 of 4 up")
+    await cluster.said(name, "this node follows without voting: its signing record is missing")
+    await cluster.said("n1", f"{name} follows without voting: its signing record is missing")
     slowest = await market.buy("n1", count=5)
     signed = 0
     async with await cluster.client("n1") as client:
@@ -373,7 +375,13 @@ async def restore(cluster: Cluster, market: Market, name: str, backup: Path) -> 
 
 
 async def returned(
-    cluster: Cluster, market: Market, name: str, returning: Coroutine[Any, Any, object], verb: str
+    cluster: Cluster,
+    market: Market,
+    name: str,
+    returning: Coroutine[Any, Any, object],
+    verb: str,
+    *,
+    up: str = "4 of 4 up",
 ) -> None:
     """Let a validator come back: it catches up to an equal root, holds the newest license, is healthy."""
     begin = time.monotonic()
@@ -382,7 +390,7 @@ async def returned(
     height = (await cluster.agreed(at_least=market.height))[0].executed_height
     caught_up_s = time.monotonic() - begin
     await market.read(name, market.sold[-1])
-    await cluster.said(name, "4 of 4 up")
+    await cluster.said(name, up)
     await cluster.healthy(name)
     times = f"in {caught_up_s:.1f} s, healthy in {time.monotonic() - begin:.1f} s"
     say("returns", f"{name} {verb}: caught up to height {height}, equal root, {times}")
