@@ -126,6 +126,7 @@ class Context:
         """Drop all that is kept ready; it is made again from the state."""
         self.programs.clear()
         self.prepared.clear()
+        self._may.clear()
 
     def close_dry(self) -> None:
         """After a dry run: the height was borrowed."""
