@@ -284,6 +284,12 @@ SPLIT_REFUSED
 TOO_MANY
   One transaction would touch more than the ledger allows.
   > Do it in smaller parts.
+TOO_WIDE
+  The terms make more payments, obligations or grants at once than an agreement of this name may.
+  > Give the agreement an id that begins with `wide.`; what names it costs more.
+EXECUTION_FAULT
+  The ledger's own program failed at this transaction; nothing of it was done.
+  > Report it with the transaction's id: the fault is ours.
 AMOUNT_INVALID
   The text is no amount of a currency on this ledger.
   > Write "EUR 250.00".
