@@ -86,6 +86,23 @@ async def test_a_validator_without_its_signing_record_is_not_counted_as_up(tmp_p
         assert "2 of 4 up: no progress until 1 more is up" in alone
 
 
+async def test_progress_is_not_promised_while_a_hung_validator_is_needed(tmp_path: Path) -> None:
+    async with Devnet(tmp_path) as net:
+        await net.type("kill n4")
+        await net.type("pause n3")
+        paying = asyncio.create_task(net.pay("n1", 1))
+
+        async def sentence() -> str:
+            return (await net.status("n1")).sentence
+
+        hung = "3 of 4 seem up, and yet votes are missing; waiting for 1 more of {n3, n4}"
+        await until(sentence, lambda text: hung in text, what="it does not promise progress")
+        known = "2 of 4 up: no progress until 1 more is up; waiting for 1 more of {n3, n4}; n3 last seen 1"
+        await until(sentence, lambda text: known in text, what="n3 is missed after ten seconds of silence")
+        await net.type("resume n3")
+        assert len(await paying) == 1
+
+
 async def test_all_killed_at_once_and_restarted(tmp_path: Path) -> None:
     async with Devnet(tmp_path) as net:
         acknowledged: list[bytes] = []
