@@ -76,7 +76,7 @@ COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
         t.RegisterAsset: Rule("license", assets.register_asset, _flat(4_000)),
         t.AddAssetVersion: Rule("license", assets.add_asset_version, _flat(4_000)),
         t.RegisterClaim: Rule("license", assets.register_claim, _flat(60_000)),
-        t.LinkLineage: Rule("license", lineage.link_lineage, _flat(30_000)),
+        t.LinkLineage: Rule("license", lineage.link_lineage, _flat(60_000)),
         t.SetPayoutSheet: Rule("license", assets.set_payout_sheet, _flat(10_000)),
         t.PublishTemplate: Rule("license", templates.publish_template, _publish_cost),
         t.DeprecateTemplate: Rule("license", templates.deprecate_template, _flat(2_000)),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from licet.errors import Fault, LicetError
 
-from licensing_vm.program.limits import ANCESTORS_MAX, LINEAGE_DEPTH, RATE_ONE, WEIGHT_ONE
+from licensing_vm.program.limits import ANCESTORS_MAX, LINEAGE_DEPTH, LINKS_WALKED_MAX, RATE_ONE, WEIGHT_ONE
 from licensing_vm.program.model import Ancestors, LineageCount, LineageMode
 
 _WEIGHT_MAX = WEIGHT_ONE * 1_000  # so that any weight and sum of weights fits 64 bits
@@ -54,11 +54,13 @@ def ancestor_weights(
     """
     found: dict[bytes, list[int]] = {}
     entered: set[tuple[bytes, bytes]] = set()  # edges already counted for the absolute weights
+    walked = 0
     layer: dict[bytes, tuple[int, int]] = {child: (WEIGHT_ONE, WEIGHT_ONE)}
     for _ in range(LINEAGE_DEPTH):
         above: dict[bytes, tuple[int, int]] = {}
         for node, (largest, summed) in layer.items():
             for parent, rate in parents if node == child else parents_of(node):
+                walked += 1
                 _check_edge(child, parent, rate)
                 up_largest, up_summed = above.get(parent, (0, 0))
                 above[parent] = (
@@ -75,6 +77,11 @@ def ancestor_weights(
             row = found[parent]
             row[0] = max(row[0], largest)
             row[1] += summed
+            if walked > LINKS_WALKED_MAX:
+                raise LineageRefused(
+                    f"more than {LINKS_WALKED_MAX} links lead from the asset to its ancestors",
+                    "Link to fewer works, or to works that share fewer ancestors.",
+                )
         _check_bounds(found)
         layer = above
         if not layer:

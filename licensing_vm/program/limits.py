@@ -37,6 +37,7 @@ CODES_MAX: Final = 300  # codes in one list of territories, media, actions
 
 LEGS_MAX: Final = 512  # L-17: exact shares are for at most 512 legs
 ANCESTORS_MAX: Final = 256  # of one asset version; linking refuses more
+LINKS_WALKED_MAX: Final = 2_048  # from an asset up to its ancestors, each counted at each depth
 DIRECT_LEGS_WITH_LINEAGE_MAX: Final = LEGS_MAX - ANCESTORS_MAX
 LINEAGE_DEPTH: Final = 8  # L-13: version 1 accepts this depth only
 

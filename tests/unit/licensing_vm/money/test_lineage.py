@@ -119,3 +119,18 @@ def test_paths_that_multiply_without_end_are_refused() -> None:
     edges = {key: [(up, 10**9) for up in layers[k + 1]] for k in range(7) for key in layers[k]}
     with pytest.raises(LineageRefused, match="1,000 times"):
         ancestor_weights(b"child", [(key, 10**9) for key in layers[0]], lambda key: edges.get(key, []))
+
+
+def test_a_thicket_of_links_is_refused() -> None:
+    """Every one of many works links to every one of the next generation: few ancestors, many links."""
+    wide = 40
+    layers = [[b"%d-%d" % (layer, n) for n in range(wide)] for layer in range(3)]
+    above = {node: layers[at + 1] for at, layer in enumerate(layers[:-1]) for node in layer}
+
+    def parents_of(key: bytes) -> list[tuple[bytes, int]]:
+        return [(parent, 1_000_000) for parent in above.get(key, ())]
+
+    direct = [(node, 1_000_000) for node in layers[0]]
+    with pytest.raises(LineageRefused, match="2048 links"):
+        ancestor_weights(b"child", direct, parents_of)
+    assert len(ancestor_weights(b"child", direct[:5], parents_of)) == 85
