@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from licet.types import HASH_BYTES, ChainId, Hash32, Height
@@ -34,24 +36,26 @@ from node.storage.schema import (
 _COUNTER: Final = struct.Struct(">cQQ")  # kind, records, bytes
 
 
-def rows_of(batch: WriteBatch) -> Iterator[Row]:
-    """Every row that a block writes, without the store's own metadata."""
+_kind_of: Final = itemgetter(0)
+
+
+def rows_of(batch: WriteBatch) -> list[Row]:
+    """Every row that a block writes, without the store's own metadata; those of a kind stand together."""
     at = height_key(batch.height)
-    yield Kind.BLOCK, at, batch.block
-    yield Kind.CERTIFICATE, at, batch.certificate
+    rows: list[Row] = [(Kind.BLOCK, at, batch.block), (Kind.CERTIFICATE, at, batch.certificate)]
     for position, (digest, raw) in enumerate(batch.batches):
         assert len(digest) == HASH_BYTES, digest
         place = position_key(batch.height, position)
-        yield Kind.BATCH, place, digest + raw
-        yield Kind.BATCH_INDEX, digest, place
-    for key, value in batch.values.items():
-        yield Kind.STATE, key, value
-    for transaction, receipt in batch.receipts.items():
-        yield Kind.RECEIPT, transaction, receipt
-    for row in batch.records:
-        assert row[0] in RECORD_KINDS, row
-        assert row[0] is not Kind.META or row[1] not in META_RESERVED, row
-        yield row
+        rows += ((Kind.BATCH, place, digest + raw), (Kind.BATCH_INDEX, digest, place))
+    state, by_hash = Kind.STATE, Kind.RECEIPT
+    rows += [(state, key, value) for key, value in batch.values.items()]
+    rows += [(by_hash, transaction, place) for transaction, place in batch.receipts.items()]
+    kinds = set(map(_kind_of, batch.records))
+    assert kinds <= RECORD_KINDS, kinds
+    if Kind.META in kinds:
+        assert not any(row[0] is Kind.META and row[1] in META_RESERVED for row in batch.records)
+    rows += batch.records
+    return rows
 
 
 class Counters:
@@ -64,6 +68,16 @@ class Counters:
             for prefix, records, size in _COUNTER.iter_unpack(stored):
                 self.records[Kind(prefix)] = records
                 self.bytes[Kind(prefix)] = size
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Count what is written, run by run of a kind."""
+        for kind, run in groupby(rows, _kind_of):
+            count = size = 0
+            for _, key, value in run:
+                count += 1
+                size += len(key) + len(value or b"")
+            self.records[kind] += count
+            self.bytes[kind] += size + count  # a kind is one byte of its keys
 
     def encoded(self) -> bytes:
         """The counters of kinds that were ever written."""
@@ -163,11 +177,8 @@ class RecordStore(ABC):
     def commit(self, batch: WriteBatch, *, synced: bool = True) -> None:
         self._check_alive()
         assert self._height is None or batch.height == self._height + 1, (self._height, batch.height)
-        rows = list(rows_of(batch))
-        records, sizes = self._counters.records, self._counters.bytes
-        for kind, key, value in rows:
-            records[kind] += 1
-            sizes[kind] += len(key) + 1 + (len(value) if value is not None else 0)
+        rows = rows_of(batch)
+        self._counters.add(rows)
         rows.append((Kind.META, META_HEIGHT, height_key(batch.height)))
         rows.append((Kind.META, META_WRITTEN, self._counters.encoded()))
         self._write_or_die(rows, synced=synced)

@@ -169,7 +169,7 @@ class StateTree:
 
     def _update_slots(
         self, ordered: list[Change], replaced: dict[int, bytes | None]
-    ) -> tuple[list[Row], list[int], list[bytes | bytearray]]:
+    ) -> tuple[list[Row], list[int], list[bytes]]:
         """Change the slots of sorted keys; the records, and slots with their hashes before."""
         shift = 32 - self._slot_bits
         slots = [int.from_bytes(key[:4], "big") >> shift for key, _ in ordered]
@@ -177,7 +177,8 @@ class StateTree:
         groups = _groups(slots, ordered) if len(changed) < len(slots) else {}
         roots, level = self._roots, self._levels[self.depth]
         rows: list[Row] = []
-        hashes: list[bytes | bytearray] = []
+        hashes: list[bytes] = []
+        keep, write, kind = hashes.append, rows.append, Kind.SLOT
         done = -1
         for slot, (key, value) in zip(slots, ordered, strict=True):
             if slot == done:
@@ -191,29 +192,19 @@ class StateTree:
             # Most slots hold few keys: no page arithmetic for these.
             if slot in groups:
                 digest = self._update_pages(slot, groups[slot], replaced, rows)
-            elif page is None and value is not None:
+            elif value is not None and (page is None or (len(page) == PAIR_BYTES and page.startswith(key))):
                 new = key + value
                 digest = sha256(LEAF_TAG + new).digest()
-                self._key_count += 1
-                self._cache_bytes += PAIR_BYTES + _PAGE_BYTES
-                replaced[slot] = None
-                roots[slot] = new
-                rows.append((Kind.SLOT, slot.to_bytes(4, "big"), new))
-            elif (
-                page is not None
-                and value is not None
-                and page[:HASH_BYTES] == key
-                and len(page) == PAIR_BYTES
-            ):
-                new = key + value
-                digest = sha256(LEAF_TAG + new).digest()
+                if page is None:
+                    self._key_count += 1
+                    self._cache_bytes += PAIR_BYTES + _PAGE_BYTES
                 replaced[slot] = page
                 roots[slot] = new
-                rows.append((Kind.SLOT, slot.to_bytes(4, "big"), new))
+                write((kind, slot.to_bytes(4, "big"), new))
             else:
                 digest = self._update_slot(slot, page, key, value, replaced, rows)
             level[place : place + HASH_BYTES] = digest
-            hashes.append(before)
+            keep(before)
         return rows, changed, hashes
 
     def _update_slot(

@@ -16,9 +16,9 @@ from licet.merkle import INNER_TAG, RADIX, empty_node
 from licet.types import HASH_BYTES
 
 GROUP_BYTES: Final = RADIX * HASH_BYTES
-_LAZY_BYTES: Final = 1 << 20  # from this size on, a level is zero pages until it is touched
 
-Level = bytearray | mmap.mmap
+# A map gives bytes where a bytearray would give a copy of its own kind, and stays zero pages until touched.
+Level = mmap.mmap
 
 
 class Replaced(NamedTuple):
@@ -39,12 +39,12 @@ class Replaced(NamedTuple):
 
 def empty_levels(depth: int) -> list[Level]:
     """All levels of a tree without keys. Cheap: most of it is memory that nobody has touched."""
-    levels: list[Level] = [bytearray(empty_node(depth - level) * RADIX**level) for level in range(depth)]
-    size = RADIX**depth * HASH_BYTES
-    if size >= _LAZY_BYTES:
-        levels.append(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    else:
-        levels.append(bytearray(size))
+    levels = [
+        mmap.mmap(-1, RADIX**level * HASH_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        for level in range(depth + 1)
+    ]
+    for level in range(depth):
+        levels[level][:] = empty_node(depth - level) * RADIX**level
     return levels
 
 
@@ -60,13 +60,13 @@ def rehash(levels: list[Level], slots: list[int]) -> list[Replaced]:
 
 
 def _hash_nodes(nodes: Level, children: Level, numbers: list[int]) -> Replaced:
-    digests = [
-        sha256(INNER_TAG + children[first : first + GROUP_BYTES]).digest()
-        for first in [number * GROUP_BYTES for number in numbers]
-    ]
-    before: list[bytes | bytearray] = []
-    for number, digest in zip(numbers, digests, strict=True):
-        place = number * HASH_BYTES
-        before.append(nodes[place : place + HASH_BYTES])
-        nodes[place : place + HASH_BYTES] = digest
+    before: list[bytes] = []
+    keep, begun, hash_bytes, group_bytes = before.append, sha256(INNER_TAG).copy, HASH_BYTES, GROUP_BYTES
+    for number in numbers:
+        first, place = number * group_bytes, number * hash_bytes
+        end = place + hash_bytes
+        digest = begun()
+        digest.update(children[first : first + group_bytes])
+        keep(nodes[place:end])
+        nodes[place:end] = digest.digest()
     return Replaced(array("I", numbers), b"".join(before))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from licet import transactions as t
-from licet.entities import Balance, RoleHolders
+from licet.entities import Balance, RoleHolders, SplitTotal
 from licet.genesis import Parameters
 from licet.records import encode
 
@@ -86,6 +86,17 @@ def test_a_value_that_comes_back_is_not_written() -> None:
     assert state.has(b"role/y"), "read as bytes, not yet decoded"
     state.put(b"role/y", RoleHolders(parties=("p",)))
     assert state.writes() == {}
+
+
+@pytest.mark.parametrize("value", [0, 1, -1, 63, 64, -65, 10**18, -(10**30)])
+def test_balances_and_totals_are_written_as_their_records(value: int) -> None:
+    state = State({}.get, 10)
+    state.begin()
+    state.put(b"balance/a/cash/b/EUR", value)
+    state.put(b"split/offer/o/c/0/x/1", value)
+    state.put(b"sheet/x/1/EUR", value)
+    total = encode(SplitTotal(total=value))
+    assert list(state.writes().values()) == [encode(Balance(amount=value)), total, total]
 
 
 def test_the_cache_is_bounded_and_never_drops_a_blocks_own_writes() -> None:
