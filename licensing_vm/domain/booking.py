@@ -20,19 +20,19 @@ from licet.entities import (
     NamedValue,
     Obligation,
     OpenItem,
-    balance_key,
     course_key,
     obligation_id,
     obligation_key,
 )
 from licet.receipts import ACCRUAL, SALE, JournalEntry, Posting
+from licet.transactions import AMOUNT_MINOR_MAX
 
 from licensing_vm.calendar import add_span
 from licensing_vm.domain.bound import Bound, SplitPlan
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.reach import limits_of
 from licensing_vm.errors import Refused
-from licensing_vm.money.journal import move, paying_issuer, short_of
+from licensing_vm.money.journal import cash_key, move, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Clause, Intent
 
@@ -74,11 +74,20 @@ def run_clauses(
         for intent in run(at, bound.params, facts, befores, bound.tables[at], totals):
             if not intent.amount:
                 continue
+            clause = bound.terms.program.clauses[at]
+            if intent.amount * bound.factor > AMOUNT_MINOR_MAX:
+                # The terms bound grains; the ledger's are finer, and its amounts must fit 64 bits.
+                raise Refused(
+                    "INVALID_AMOUNT",
+                    f"{clause.name} comes to {intent.amount * bound.factor} minor units;"
+                    f" one amount is at most {AMOUNT_MINOR_MAX}.",
+                    {"minor": str(intent.amount * bound.factor)},
+                    clause=clause.name,
+                )
             plan = plans[intent.split]
             if plan.total_key:
                 state.put(plan.total_key, intent.total)
             changes = _changes(context, plan, intent, bound.factor)
-            clause = bound.terms.program.clauses[at]
             if intent.due is None:
                 _pay(context, bound, clause, plan, intent, changes, case)
             else:
@@ -127,7 +136,7 @@ def _pay(
         )
     assert sum(changes) == amount, "an entry sums to zero"
     mould = _cash_mould(bound, clause, plan, intent, case, issuer)
-    key = balance_key(debtor, CASH, issuer, code)
+    key = cash_key(debtor, issuer, code)
     held = state.balance(key)
     if held < amount and not context.unfunded:
         raise short_of(debtor, code, amount, held, clause=clause.name)
@@ -138,7 +147,7 @@ def _pay(
     if mould.open:
         buyer = case.roles[bound.open_role]
         context.parties[buyer] = None
-        own = balance_key(buyer, CASH, issuer, code)
+        own = cash_key(buyer, issuer, code)
         keys = [key or own for key in keys]
     state.add(keys, changes)
     context.entries.append(
@@ -198,7 +207,7 @@ def _make_mould(
     )
     return _CashMould(
         Mould(entry, first + 1 + len(plan.legs), tagged=False),
-        tuple(balance_key(leg.party, CASH, issuer, code) if leg.party else b"" for leg in plan.legs),
+        tuple(cash_key(leg.party, issuer, code) if leg.party else b"" for leg in plan.legs),
         dict.fromkeys(leg.party for leg in plan.legs if leg.party),
         any(not leg.party for leg in plan.legs),
     )

@@ -14,8 +14,13 @@ from licet.transactions import AMOUNT_MINOR_MAX, Deposit, Money, Transfer, Withd
 
 from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
-from licensing_vm.money.journal import cash_of, paying_issuer, short_of
+from licensing_vm.money.journal import cash_key, cash_of, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
+
+
+# What one issuer has issued bounds every cash balance, which clients read as 64 bits.
+ISSUED_MINOR_MAX: Final = 9 * AMOUNT_MINOR_MAX
+assert ISSUED_MINOR_MAX < 1 << 63
 
 
 def checked_amount(amount: Money) -> int:
@@ -32,6 +37,13 @@ def _issue(context: Context, party: str, currency: CurrencyEntry, change: int, k
     """Change what the sender has issued and what the party holds of it, together."""
     issuer, code = context.sender, currency.code
     state = context.state
+    issued = change - state.balance(balance_key(issuer, ISSUED, issuer, code))
+    if issued > ISSUED_MINOR_MAX:
+        raise Refused(
+            "INVALID_AMOUNT",
+            f"{issuer} would have issued {issued} minor units of {code}; the most is {ISSUED_MINOR_MAX}.",
+            {"issued": str(issued), "currency": code},
+        )
     for owner, account, delta in ((party, CASH, change), (issuer, ISSUED, -change)):
         key = balance_key(owner, account, issuer, code)
         state.put(key, state.balance(key) + delta)
@@ -134,12 +146,12 @@ def transfer(context: Context, command: Transfer) -> None:
         issuer = paying_issuer(state, sender, currency, amount, unfunded=context.unfunded)
     elif issuer not in currency.issuers:
         raise Refused("NOT_ISSUER", f"{issuer} does not issue {code}.", {"party": issuer, "currency": code})
-    key = balance_key(sender, CASH, issuer, code)
+    key = cash_key(sender, issuer, code)
     held = state.balance(key)
     if held < amount and not context.unfunded:
         raise short_of(sender, code, amount, held)
     state.put(key, held - amount)
-    key = balance_key(to, CASH, issuer, code)
+    key = cash_key(to, issuer, code)
     state.put(key, state.balance(key) + amount)
     _enter(context, TRANSFER, code, issuer, (sender, -amount), (to, amount))
     context.event("money.transferred", {"from": sender, "to": to, "reference": command.reference})

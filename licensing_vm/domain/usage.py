@@ -39,6 +39,7 @@ from licensing_vm.program.model import NONE, Trigger
 
 # Reports of one period come by the thousand.
 period_containing = lru_cache(maxsize=4096)(_period_containing)
+_usage_key = lru_cache(maxsize=1 << 16)(usage_key)
 _NO_USE: Final = Usage(total=0, rows=0, reports=0)
 
 
@@ -240,7 +241,7 @@ def _add(
     state = context.state
     before: dict[int, int] = {}
     for period in terms.spans_of_fact[at]:
-        key = usage_key(name, fact.name, *span_start(terms, period, start))
+        key = _usage_key(name, fact.name, *span_start(terms, period, start))
         usage = state.get(key, Usage) or _NO_USE
         after = usage.total + total
         if period == fact.period and after > fact.high:

@@ -10,6 +10,8 @@ Never decides why money moves: that is the terms' and the commands' business.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from licet.entities import CASH, CurrencyEntry, balance_key
 from licet.receipts import Posting
 
@@ -23,8 +25,14 @@ def shift(state: State, party: str, account: int, issuer: str, currency: str, ch
     state.put(key, state.balance(key) + change)
 
 
+@lru_cache(maxsize=1 << 16)
+def cash_key(party: str, issuer: str, currency: str) -> bytes:
+    """The key of a party's cash; the same few are asked for by every payment."""
+    return balance_key(party, CASH, issuer, currency)
+
+
 def cash_of(state: State, party: str, issuer: str, currency: str) -> int:
-    return state.balance(balance_key(party, CASH, issuer, currency))
+    return state.balance(cash_key(party, issuer, currency))
 
 
 def move(

@@ -90,7 +90,7 @@ def test_a_value_that_comes_back_is_not_written() -> None:
 
 @pytest.mark.parametrize("value", [0, 1, -1, 63, 64, -65, 10**18, -(10**30)])
 def test_balances_and_totals_are_written_as_their_records(value: int) -> None:
-    state = State({}.get, 10)
+    state = State(lambda key: None, 10)
     state.begin()
     state.put(b"balance/a/cash/b/EUR", value)
     state.put(b"split/offer/o/c/0/x/1", value)
