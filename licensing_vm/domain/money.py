@@ -17,7 +17,6 @@ from licensing_vm.errors import Refused
 from licensing_vm.money.journal import cash_key, cash_of, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
 
-
 # What one issuer has issued bounds every cash balance, which clients read as 64 bits.
 ISSUED_MINOR_MAX: Final = 9 * AMOUNT_MINOR_MAX
 assert ISSUED_MINOR_MAX < 1 << 63

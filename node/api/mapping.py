@@ -18,9 +18,13 @@ from licet.v1 import transaction_pb2 as tx
 
 from consensus.types import Block
 
+_MINOR_MAX = (1 << 63) - 1
+
 
 def money(currency: str, minor: int) -> tx.Money:
-    return tx.Money(currency=currency, minor=minor)
+    """An amount; one that does not fit 64 bits is shown as the nearest that does. Only sums of what many
+    debtors owe can be so large: single amounts and cash are bounded, and the record itself is exact."""
+    return tx.Money(currency=currency, minor=max(-_MINOR_MAX, min(minor, _MINOR_MAX)))
 
 
 def party(record: e.Party) -> pb.Party:

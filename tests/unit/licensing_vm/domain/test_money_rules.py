@@ -6,6 +6,7 @@ import pytest
 from licet.entities import Asset, Course, OpenItem, SplitTotal
 from licet.receipts import statement_lines
 from licet.transactions import (
+    AMOUNT_MINOR_MAX,
     AcceptOffer,
     AddAssetVersion,
     AssetBinding,
@@ -370,3 +371,41 @@ def test_l01_owes_on_activation_makes_lineage_payees_creditors() -> None:
     ledger.run("buyer", Pay(agreement="a1", amount=Money(currency="EUR", minor=5_010_000)))
     assert (ledger.balance("y"), ledger.balance("z")) == (666_666, 1_333_334)
     assert ledger.read(b"course/a1", Course).open == ()
+
+
+COARSE = """
+template test.coarse version 1.0.0 "Whole euros" {
+  parties { a: one; buyer: one; }
+  assets { work: image; }
+  currency EUR scale 0 round half_even;
+  params { fee: money in EUR 1 .. EUR 1_000_000_000_000_000_000; }
+  grant G1 "Any" { permit display of work to buyer during 1 year from effective }
+  pay P1 "Fee" on activated { buyer owes fee to a due in 1 day; }
+}
+"""
+
+
+def test_an_amount_of_coarse_terms_is_bounded_in_the_ledgers_minor_units() -> None:
+    ledger = ledger_with("a")
+    terms = publish(ledger, COARSE)
+    ledger.asset("a", "picture")
+    for offer, fee in (("most", "EUR 1_000_000_000_000"), ("more", "EUR 1_000_000_000_001")):
+        ledger.run("a", offer_of(offer, terms, {"a": "a"}, {"fee": fee}, {"work": "picture"}))
+    ledger.run("buyer", AcceptOffer(agreement="n1", offer="most"))
+    assert ledger.balance("a", "receivable") == AMOUNT_MINOR_MAX
+    assert ledger.refused("buyer", AcceptOffer(agreement="n2", offer="more")) == "INVALID_AMOUNT"
+    refusal = ledger.receipts[-1].refusal
+    assert refusal is not None
+    assert refusal.clause == "P1"
+
+
+def test_what_an_issuer_issues_fits_the_balances_that_clients_read() -> None:
+    ledger = Ledger()
+    ledger.party("buyer")
+    for _ in range(9):
+        ledger.fund("buyer", AMOUNT_MINOR_MAX)
+    one = Deposit(to="buyer", amount=Money(currency="EUR", minor=1))
+    assert ledger.refused("bank", one) == "INVALID_AMOUNT"
+    back = Withdraw(from_="buyer", amount=Money(currency="EUR", minor=1))
+    ledger.run("bank", back, signers=["buyer"])
+    ledger.run("bank", one)
