@@ -127,6 +127,7 @@ class Context:
         self.programs.clear()
         self.prepared.clear()
         self._may.clear()
+        self._may.clear()
 
     def close_dry(self) -> None:
         """After a dry run: the height was borrowed."""
