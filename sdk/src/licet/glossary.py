@@ -261,7 +261,7 @@ USAGE_FILE_BAD
   > Save it so.
 PERIOD_INVALID
   The text names no period.
-  > Write 2026-01, 2026-q1 or 2026.
+  > Write 2026-01, 2026-q1, 2026, 2026-w02 or 2026-01-05.
 # money
 UNKNOWN_CURRENCY
   The currency is not on the ledger.
@@ -285,8 +285,11 @@ TOO_MANY
   One transaction would touch more than the ledger allows.
   > Do it in smaller parts.
 TOO_WIDE
-  The terms make more payments, obligations or grants at once than an agreement of this name may.
-  > Give the agreement an id that begins with `wide.`; what names it costs more.
+  It would make more payments, obligations or grants at once than one transaction may.
+  > Divide it: fewer payees, obligations, grants or agreements at once.
+BLOCK_FULL
+  The block had no room left for this transaction's work. It consumed no id.
+  > Submit the same bytes again; the SDK does so by itself within its deadline.
 EXECUTION_FAULT
   The ledger's own program failed at this transaction; nothing of it was done.
   > Report it with the transaction's id: the fault is ours.

@@ -28,7 +28,9 @@ _COLUMNS: Final = ("agreement", "at", "quantity")
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?(?:Z|\+00:00)"
 )
-_PERIOD: Final = re.compile(r"(\d{4})(?:-(?:(\d\d)|q([1-4])))?")
+_PERIOD: Final = re.compile(r"(\d{4})(?:-(?:(\d\d)(?:-(\d\d))?|q([1-4])|w(\d\d)))?", re.ASCII)
+_DAY_MS: Final = 86_400_000
+_COLUMNS_SHOWN: Final = 6
 
 assert ROWS_PER_REPORT <= REPORT_ROWS_MAX
 
@@ -58,7 +60,8 @@ class BadRows(LicetError):
         more = f"; and {len(rows) - BAD_ROWS_SHOWN} more" if len(rows) > BAD_ROWS_SHOWN else ""
         super().__init__(
             "USAGE_ROWS_BAD",
-            f"{len(rows)} rows are wrong and nothing was reported: {shown}{more}.",
+            f"{len(rows)} {'row is' if len(rows) == 1 else 'rows are'} wrong"
+            f" and nothing was reported: {shown}{more}.",
             fault=Fault.SENDER,
             remedy="Correct these lines and report the file again.",
             facts={"rows": str(len(rows)), "lines": ",".join(str(row.line) for row in rows[:BAD_ROWS_SHOWN])},
@@ -119,26 +122,42 @@ def format_time_ms(ms: int) -> str:
 
 
 def period_bounds_ms(text: str) -> tuple[int, int]:
-    """Start and end (exclusive) of "2026-01", "2026-q1" or "2026"."""
+    """Start and end (exclusive) of a day "2026-01-05", a week "2026-w02" (ISO, from Monday), a month
+    "2026-01", a quarter "2026-q1" or a year "2026"."""
     match = _PERIOD.fullmatch(text.lower())
-    if match is None or not 1 <= int(match.group(2) or 1) <= 12 or int(match.group(1)) < 1970:
+    parts = [part and int(part) for part in match.groups()] if match else [0]
+    found = None if 0 in parts else _days_of(*(part or 0 for part in parts))
+    if found is None:
         raise LicetError(
             "PERIOD_INVALID",
             f"{text!r} is no period.",
             fault=Fault.SENDER,
-            remedy='Write a month as "2026-01", a quarter as "2026-q1", a year as "2026".',
+            remedy='Write a month as "2026-01", a quarter as "2026-q1", a year as "2026",'
+            ' a week as "2026-w02", a day as "2026-01-05".',
             facts={"text": text},
         )
-    year = int(match.group(1))
-    if match.group(2):
-        first, months = int(match.group(2)), 1
-    elif match.group(3):
-        first, months = 3 * int(match.group(3)) - 2, 3
-    else:
-        first, months = 1, 12
+    return found[0] * _DAY_MS, found[1] * _DAY_MS
+
+
+def _days_of(year: int, month: int, day: int, quarter: int, week: int) -> tuple[int, int] | None:
+    """Days since 1970 of a period's start and end; the parts that were not written are 0."""
+    if year < 1970 or month > 12:
+        return None
+    if week:
+        start, following = _first_week(year) + 7 * (week - 1), _first_week(year + 1)
+        return (start, start + 7) if start < following else None
+    if day:
+        start = days_from_civil(year, month, day)
+        return (start, start + 1) if month and day <= _days_in_month(year, month) else None
+    first, months = (month, 1) if month else (3 * quarter - 2, 3) if quarter else (1, 12)
     after = year * 12 + first - 1 + months
-    start, end = days_from_civil(year, first, 1), days_from_civil(after // 12, after % 12 + 1, 1)
-    return start * 86_400_000, end * 86_400_000
+    return days_from_civil(year, first, 1), days_from_civil(after // 12, after % 12 + 1, 1)
+
+
+def _first_week(year: int) -> int:
+    """The day on which a year's first week begins: the Monday of the week that holds January 4th."""
+    fourth = days_from_civil(year, 1, 4)
+    return fourth - (fourth + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def _row(agreement: str, at: str, quantity: str) -> UsageRow:
@@ -154,17 +173,26 @@ def _row(agreement: str, at: str, quantity: str) -> UsageRow:
 def _places(header: Sequence[str], path: Path) -> list[int]:
     names = [name.strip().lower() for name in header]
     if sorted(names) != sorted(_COLUMNS):
+        cells = names[0].split("\t") if names else []
+        if len(names) > _COLUMNS_SHOWN or any(len(name) > 40 for name in names):
+            names = [*(name[:40] for name in names[:_COLUMNS_SHOWN]), "…"]
+        found = f"The first line of {path} names the columns {', '.join(names) or 'none'}."
+        if cells[0:1] == ["head"] and len(cells) > 1:
+            found = f"{path} is a DDEX sales report (DSR), which this version does not import."
+        elif len(cells) > 1 or (len(names) == 1 and ";" in names[0]):
+            found = f"The cells of {path} are separated by {'tabs' if len(cells) > 1 else 'semicolons'}."
         raise LicetError(
             "USAGE_HEADER_BAD",
-            f"The first line of {path} names the columns {', '.join(names) or 'none'}.",
+            found,
             fault=Fault.SENDER,
-            remedy=f"Its first line names exactly the columns {', '.join(_COLUMNS)}.",
+            remedy=f"Write a CSV with commas; its first line names exactly {', '.join(_COLUMNS)}.",
             facts={"file": str(path)},
         )
     return [names.index(name) for name in _COLUMNS]
 
 
-def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _csv_lines(path: Path, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
+    """Lines and their cells; a line at which the file cannot be read further is noted as the last."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -172,7 +200,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 for row in reader:
                     yield reader.line_num, row
             except csv.Error as why:
-                raise BadRows([BadRow(line=reader.line_num, why=str(why))]) from None
+                bad.append(BadRow(line=reader.line_num, why=f"it is no CSV from here on ({why})"))
     except UnicodeDecodeError:
         raise LicetError(
             "USAGE_FILE_BAD",
@@ -195,11 +223,13 @@ def read_usage_csv(
     path: str | os.PathLike[str], *, check: Callable[[UsageRow], str] | None = None
 ) -> list[UsageRow]:
     """Every row of a CSV, or `BadRows` with every bad line. `check` may refuse a row with a reason."""
-    lines = _csv_lines(Path(path))
+    bad: list[BadRow] = []
+    lines = _csv_lines(Path(path), bad)
     _, header = next(lines, (1, []))
+    if bad:
+        raise BadRows(bad)
     places = _places(header, Path(path))
     rows: list[UsageRow] = []
-    bad: list[BadRow] = []
     for line, cells in lines:
         if not cells:  # an empty line
             continue

@@ -40,6 +40,11 @@ def test_times_are_those_of_the_standard_library(ms: int) -> None:
         ("2026-q1", "2026-01-01", "2026-04-01"),
         ("2026-Q4", "2026-10-01", "2027-01-01"),
         ("2026", "2026-01-01", "2027-01-01"),
+        ("2024-02-29", "2024-02-29", "2024-03-01"),
+        ("2026-12-31", "2026-12-31", "2027-01-01"),
+        ("2026-w01", "2025-12-29", "2026-01-05"),
+        ("2026-W53", "2026-12-28", "2027-01-04"),
+        ("2027-w01", "2027-01-04", "2027-01-11"),
     ],
 )
 def test_periods_are_calendar_periods_in_utc(text: str, start: str, end: str) -> None:
@@ -47,7 +52,30 @@ def test_periods_are_calendar_periods_in_utc(text: str, start: str, end: str) ->
     assert u.period_bounds_ms(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "2026-13", "2026-00", "2026-q5", "26-01", "2026-1", "1969"])
+_NO_DAYS = (
+    "2026-02-29",
+    "2026-01-00",
+    "2026-00-05",
+    "2026-13-01",
+    "2026-w00",
+    "2025-w53",
+    "2026-w54",
+    "２０２６",
+)
+
+
+@pytest.mark.parametrize("year", range(1970, 2101))
+def test_weeks_are_iso_weeks(year: int) -> None:
+    last = dt.date(year, 12, 28).isocalendar().week
+    for week in (1, 26, last):
+        monday = calendar.timegm(dt.date.fromisocalendar(year, week, 1).timetuple()) * 1000
+        assert u.period_bounds_ms(f"{year}-w{week:02d}") == (monday, monday + 7 * 86_400_000)
+    if last == 52:
+        with pytest.raises(LicetError, match="is no period"):
+            u.period_bounds_ms(f"{year}-w53")
+
+
+@pytest.mark.parametrize("text", ["", "2026-13", "2026-00", "2026-q5", "26-01", "2026-1", "1969", *_NO_DAYS])
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(LicetError, match="is no period"):
         u.period_bounds_ms(text)
@@ -154,3 +182,33 @@ def test_a_row_before_the_period_refuses_all() -> None:
     early = u.UsageRow(agreement="a", at_ms=JANUARY[0] - 1, quantity=1)
     with pytest.raises(u.BadRows, match=r"line 4: 2025-12-31T23:59:59\.999Z lies outside"):
         u.to_reports([*rows(3), early], report="r", fact="f", period_start_ms=JANUARY[0])
+
+
+def test_lines_before_the_one_that_is_no_csv_are_named_too(tmp_path: Path) -> None:
+    path = csv_file(
+        tmp_path, "a-1,soon,1", "a-1,2026-01-05T10:00:00Z,1", '"a-1,2026-01-05T10:00:00Z,1', "a-1,x,1"
+    )
+    with pytest.raises(u.BadRows) as bad:
+        u.read_usage_csv(path)
+    assert [row.line for row in bad.value.rows][:1] == [2]
+    assert "is no CSV from here on" in bad.value.rows[-1].why
+    assert len(bad.value.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ("agreement;at;quantity", "separated by semicolons"),
+        ("agreement\tat\tquantity", "separated by tabs"),
+        ("HEAD\tdsrf/3.0\tUGCProfile\t1.0", "is a DDEX sales report"),
+        ("HEAD\tdsrf/3.0\ta,b\t1.0", "is a DDEX sales report"),
+        (",".join(f"c{n}" * 30 for n in range(50)), "…"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_what_it_is(tmp_path: Path, first: str, said: str) -> None:
+    with pytest.raises(LicetError) as wrong:
+        u.read_usage_csv(csv_file(tmp_path, "1,2,3", header=first))
+    assert wrong.value.code == "USAGE_HEADER_BAD"
+    assert said in wrong.value.message
+    assert len(wrong.value.message) < 500 + len(str(tmp_path))
+    assert "agreement, at, quantity" in wrong.value.remedy

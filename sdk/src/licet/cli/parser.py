@@ -172,7 +172,12 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
             args=(
                 arg("file"),
                 arg("--fact", required=True),
-                arg("--period", required=True, metavar="2026-01", help="month, quarter or year"),
+                arg(
+                    "--period",
+                    required=True,
+                    metavar="2026-01",
+                    help="month, quarter (2026-q1), year, week (2026-w02) or day",
+                ),
                 arg("--report", default=None, help="your id for it"),
             ),
             acts=True,
