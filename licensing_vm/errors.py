@@ -89,11 +89,15 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "INSUFFICIENT_FUNDS": _sender("Deposit first, or pay less."),
         "NOTHING_OWED": _sender("Pay at most what is owed under the agreement."),
         "TOO_MANY": _sender("Do it in smaller parts."),
-        "TOO_WIDE": _sender("Give the agreement an id that begins with 'wide.'; it costs more."),
+        "TOO_WIDE": _sender("Divide it: fewer payees, obligations, grants or agreements at once."),
+        "BLOCK_FULL": Reason(Fault.MACHINE, "Submit it again; the SDK does so by itself."),
         "INVALID_QUESTION": _sender("Ask with codes and times of the ledger."),
         "SPLIT_REFUSED": _sender("Give shares that are not all zero."),
     }
 )
+
+
+BLOCK_FULL: Final = "BLOCK_FULL"  # the one refusal of a command that consumes no id
 
 
 class Refused(LicetError):

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from licet.errors import Fault, LicetError
 from licet.types import Hash32
 
-from licensing_vm.errors import REASONS, Refused
+from licensing_vm.errors import BLOCK_FULL, REASONS, Refused
 
 # Whether these come depends on the machine and on who calls, or they guard money.
 STOPPING: Final = (
@@ -45,7 +45,7 @@ class FaultSeen(NamedTuple):
 def verdict(why: Exception, command: str) -> LicetError | None:
     """The refusal that an error leads to; None if it has to stop the machine."""
     if isinstance(why, LicetError):
-        if why.fault is Fault.SENDER and why.code in REASONS:
+        if why.code in REASONS and (why.fault is Fault.SENDER or why.code == BLOCK_FULL):
             return why
         if why.fault not in (Fault.SENDER, Fault.US):
             return None

@@ -8,9 +8,9 @@
 Upholds: all commands of a transaction or none; (sender, id) at most once inside the window; an exact
 repeat leaves no receipt; a bug that one transaction meets costs that transaction and not the chain, unless
 machines could differ about it or money be wrong (`licensing_vm.faults`); execution reads the tree, the
-index of recent ids and the block, and nothing else; the same bytes on every node. Signatures were checked
-by their bytes before (`Transaction`); whether a key may sign for a party is checked here, where state is
-known.
+index of recent ids and the block, and nothing else; a block does so much work and no more; the same bytes
+on every node. Signatures were checked by their bytes before (`Transaction`); whether a key may sign for a
+party is checked here, where state is known.
 
 Never reads a clock, never does IO but `reader.get`, never re-encodes what was signed.
 """
@@ -30,8 +30,9 @@ from licet.types import ChainId, Hash32
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.genesis import initial_entries
 from licensing_vm.domain.periods import simulate
+from licensing_vm.domain.reach import WORK_PER_BLOCK
 from licensing_vm.domain.table import COMMANDS, declared_cost, scope_of
-from licensing_vm.errors import Refused
+from licensing_vm.errors import BLOCK_FULL, Refused
 from licensing_vm.faults import FaultSeen, seen, verdict
 from licensing_vm.recent import Place, RecentIds
 from licensing_vm.state import State
@@ -104,6 +105,7 @@ class BlockResult:
     writes: Mapping[bytes, bytes | None]
     executed: Sequence[Executed]
     rows: int  # usage rows accepted
+    work: int = 0  # spent of the block's budget, see `domain.reach`
     created: Sequence[bytes] = ()  # of `writes`, keys that were read and found absent
     faults: Sequence[FaultSeen] = ()  # bugs of ours that were contained, for the node's log
 
@@ -155,6 +157,7 @@ class Machine:
             created=self._state.created,
             executed=executed,
             rows=self._context.rows,
+            work=WORK_PER_BLOCK - self._context.work_left,
             faults=tuple(self._faults),
         )
 
@@ -253,7 +256,7 @@ class Machine:
             done = Executed(
                 tx.hash, _COMMITTED, place, receipt, "", tuple(context.index), tuple(context.parties)
             )
-        if consumed and not dry:
+        if done.consumed and not dry:
             self._recent.add(body.sender, body.id, tx.hash, done.place)
         return done
 
@@ -269,6 +272,7 @@ class Machine:
             # What is kept beside the state may be half made: an unforeseen error may strike anywhere.
             context.forget_prepared()
             self._faults.append(seen(why, tx.hash, command))
+        consumed = consumed and refusal.code != BLOCK_FULL  # the same bytes may fit into a later block
         receipt = context.refusal(refusal, consumed)
         place = Place(context.height, index)
         return Executed(

@@ -28,7 +28,7 @@ from licensing_vm.domain.booking import Case, run_clauses
 from licensing_vm.domain.bound import EXCLUSIVE_NAMES, Bound, GrantPlan
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical
-from licensing_vm.domain.reach import NARROW, TITLE, WIDE, Limits, is_wide, too_wide
+from licensing_vm.domain.reach import TITLE, too_wide
 from licensing_vm.domain.rights import reserve
 from licensing_vm.domain.title import missing_title
 from licensing_vm.errors import Refused
@@ -75,13 +75,13 @@ class Sale:
         "agreement",
         "days",
         "event",
-        "fits_narrow",
-        "fits_wide",
+        "fits",
         "index",
         "parties",
         "seen",
         "spans",
         "titles",
+        "work",
     )
 
     def __init__(self, context: Context, bound: Bound, offer: str) -> None:
@@ -90,8 +90,8 @@ class Sale:
         self.seen: dict[int, tuple[Rights, int]] = {}
         self.titles = tuple(title_of(context, plan, bound) for plan in bound.grants)
         dated = TITLE * sum(title.bounded for title in self.titles)
-        self.fits_narrow = _fits(bound, NARROW, dated)
-        self.fits_wide = _fits(bound, WIDE, dated)
+        self.fits = bound.within(dated)
+        self.work = bound.reached(*_ACTIVATED) + dated
         self.agreement = _agreement_mould(bound, offer, self.spans)
         self.event = _event_mould(bound, offer)
         self.parties = dict.fromkeys(party for party in bound.roles if party)
@@ -108,10 +108,6 @@ class Sale:
                 (add_span(day * DAY_MS, span) // DAY_MS) - day for span in self.spans
             )
         return [(day + length) * DAY_MS + of_day for length in days]
-
-
-def _fits(bound: Bound, limits: Limits, dated: int) -> bool:
-    return bound.within(limits._replace(activated=limits.activated - dated), growing=True)
 
 
 def title_of(context: Context, plan: GrantPlan, bound: Bound | None = None) -> Title:
@@ -166,8 +162,9 @@ def activate(
     """Make the agreement. `buyer` takes the open role; empty where there is none."""
     key = agreement_key(agreement)
     context.must_be_new(key, "an agreement", agreement)
-    if not sale.fits_narrow and not (sale.fits_wide and is_wide(agreement)):
-        raise too_wide(agreement)
+    if not sale.fits:
+        raise too_wide(agreement=agreement)
+    context.spend(sale.work)
     roles = bound.roles
     if bound.open_role != NONE:
         roles = (*roles[: bound.open_role], buyer, *roles[bound.open_role + 1 :])

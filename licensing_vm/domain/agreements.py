@@ -37,7 +37,7 @@ from licet.transactions import (
 from licensing_vm.calendar import add_span
 from licensing_vm.codelists import KINDS
 from licensing_vm.domain.activation import activate, check_title, sale_of, start_of_rights, title_of
-from licensing_vm.domain.bound import Bound, grain_factor, grant_plans
+from licensing_vm.domain.bound import Bound, grain_factor, grant_plans, must_fit
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical, parse
 from licensing_vm.domain.programs import Terms, terms_of
@@ -143,6 +143,7 @@ def create_offer(context: Context, command: CreateOffer) -> None:
     program = terms.program
     open_template(context, terms)
     grain_factor(program, context.currency(program.currency))
+    must_fit(program)
     roles = bind_roles(context, program, command.roles)
     if roles.count("") != 1:
         raise _invalid(
@@ -243,6 +244,7 @@ def bound_offer(context: Context, offer: Offer, chosen: tuple[AssetBinding, ...]
     kept = context.prepared
     bound: Bound | None = kept.get(key)
     if bound is not None and bound.holds(context):
+        bound.pay_for_binding(context)
         return bound
     terms = terms_of(context, offer.program_hash)
     open_template(context, terms)
@@ -324,6 +326,7 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
     key = (agreement.offer or agreement_key(agreement.agreement), assets, agreement.versions)
     bound: Bound | None = kept.get(key)
     if bound is not None and bound.holds(context):
+        bound.pay_for_binding(context)
         return bound
     terms = terms_of(context, agreement.program_hash)
     roles = tuple(role.value for role in agreement.roles)

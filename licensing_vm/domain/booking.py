@@ -30,7 +30,7 @@ from licet.transactions import AMOUNT_MINOR_MAX
 from licensing_vm.calendar import add_span
 from licensing_vm.domain.bound import Bound, SplitPlan
 from licensing_vm.domain.context import Context
-from licensing_vm.domain.reach import limits_of
+from licensing_vm.domain.reach import GROUP_MAX, OPEN_MAX
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import cash_key, move, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
@@ -257,7 +257,7 @@ def _owe(
                 OpenItem(number=number, due_ms=due, debtor=debtor, creditor=creditor, outstanding=change)
             )
             number += 1
-    _must_be_payable(case.agreement, clause, debtor, due, items)
+    _must_be_payable(clause, debtor, due, items)
     context.state.put(
         course_key(case.agreement),
         Course(
@@ -282,19 +282,16 @@ def _owe(
     )
 
 
-def _must_be_payable(
-    agreement: str, clause: Clause, debtor: str, due: int, items: Sequence[OpenItem]
-) -> None:
+def _must_be_payable(clause: Clause, debtor: str, due: int, items: Sequence[OpenItem]) -> None:
     """Refuse more obligations than an agreement may have, or than one payment can touch."""
-    limits = limits_of(agreement)
-    if len(items) > limits.open:
+    if len(items) > OPEN_MAX:
         raise Refused(
-            "TOO_MANY", f"An agreement has at most {limits.open} unpaid obligations.", clause=clause.name
+            "TOO_MANY", f"An agreement has at most {OPEN_MAX} unpaid obligations.", clause=clause.name
         )
-    if sum(item.due_ms == due and item.debtor == debtor for item in items) > limits.group:
+    if sum(item.due_ms == due and item.debtor == debtor for item in items) > GROUP_MAX:
         raise Refused(
             "TOO_MANY",
-            f"At most {limits.group} obligations fall due at one instant; a later block has another.",
+            f"At most {GROUP_MAX} obligations fall due at one instant; a later block has another.",
             clause=clause.name,
         )
 

@@ -12,7 +12,7 @@ the lineage versions of the slots that the split's lineages follow). The currenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, final
 
 from licet.entities import Asset, ClaimList, CurrencyEntry, asset_key, claims_key, sheet_key, split_key
@@ -21,14 +21,13 @@ from licensing_vm.codelists import ACTIONS, MEDIA, TERRITORIES
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms
 from licensing_vm.domain.reach import (
+    COMMAND_MAX,
     GAS,
     GRANT,
     OBLIGATION,
     POSTING,
     SHEET_RESERVED,
-    Limits,
-    exceeds,
-    limits_of,
+    binding_of,
     too_wide,
 )
 from licensing_vm.errors import Refused
@@ -116,6 +115,7 @@ class Bound:
 
     __slots__ = (
         "assets",
+        "binding",
         "claims_change",
         "currency",
         "extra",
@@ -160,6 +160,8 @@ class Bound:
         self.currency = context.currency(program.currency)
         self.factor = grain_factor(program, self.currency)
         self.assets = tuple(self._asset(context, asset) for asset in assets)
+        self.binding = binding_of(_legs(program, self.assets))
+        self.pay_for_binding(context)
         pinned = tuple(asset.version for asset in self.assets) if versions is None else versions
         lineages = self._lineages(program)
         self.tables = tuple(terms.loaded.tables(at, params, lineages) for at in range(len(program.clauses)))
@@ -188,6 +190,15 @@ class Bound:
                     return False
             self.stamp = state.changes
         return True
+
+    def pay_for_binding(self, context: Context) -> None:
+        """Spend the work of binding these terms: once in a block while nothing they may rest on changes,
+        whether or not this node had them ready."""
+        if self.binding:
+            key, changes = (self.scope, self.owner, self.assets), context.state.changes
+            if context.bound_in_block.get(key) != changes:
+                context.spend(self.binding)
+                context.bound_in_block[key] = changes
 
     def depend(self, context: Context, key: bytes, kind: type[Any]) -> Any:
         """Read a record that this object stands or falls with."""
@@ -263,12 +274,16 @@ class Bound:
 
     def must_keep_within(self, agreement: str) -> None:
         """Refuse to run clauses where ancestors' sheets have outgrown the room that was left for them."""
-        if not self.within(limits_of(agreement), growing=False):
-            raise too_wide(agreement)
+        if any(self.binding + now > COMMAND_MAX for _, _, now, _ in self.reach):
+            raise too_wide(agreement=agreement)
 
-    def within(self, limits: Limits, *, growing: bool) -> bool:
-        """Whether every trigger keeps within the limits; `growing` leaves room for ancestors' sheets."""
-        return not any(exceeds(room if growing else now, of, limits) for of, _, now, room in self.reach)
+    def within(self, dated: int) -> bool:
+        """Whether every trigger is work that one command may do, with room for ancestors' sheets to grow;
+        `dated` is what titles add to the activation."""
+        return all(
+            self.binding + room + (dated if of is Trigger.ACTIVATED else 0) <= COMMAND_MAX
+            for of, _, _, room in self.reach
+        )
 
     def _legs_version(self, program: Program, split: Split, version: int) -> str:
         slots = {
@@ -283,6 +298,33 @@ class Bound:
                 f"{asset.lineage_version}" if slot == 0 else f"{asset.asset}@{asset.lineage_version}"
             )
         return ".".join(parts)
+
+
+def _legs(program: Program, assets: Sequence[Asset]) -> int:
+    """How many legs the splits have on these assets; payees of ancestors' sheets are counted as work."""
+    count = 0
+    for clause in program.clauses:
+        for split in clause.splits:
+            for leg in split.legs:
+                many = leg.kind in (LegKind.LINEAGE, LegKind.BUDGET)
+                count += len(assets[program.lineages[leg.target].slot].ancestors) if many else 1
+    return count
+
+
+def must_fit(program: Program) -> None:
+    """Refuse an offer of terms that could never be sold: each leg is one payee at least."""
+    legs = sum(len(split.legs) for clause in program.clauses for split in clause.splits)
+    reach: dict[tuple[Trigger, int], int] = {}
+    for clause in program.clauses:
+        where = (clause.trigger, clause.subject)
+        reach[where] = reach.get(where, 0) + gas(program, clause) // GAS
+        for op, _, args in clause.code:
+            if op is Op.PAYS or op is Op.OWES:
+                each = POSTING if op is Op.PAYS else OBLIGATION
+                direct = sum(leg.kind in (LegKind.SHARE, LegKind.REST) for leg in clause.splits[args[2]].legs)
+                reach[where] += each * direct
+    if any(binding_of(legs) + units > COMMAND_MAX for units in reach.values()):
+        raise too_wide(template=f"{program.name} {program.version}")
 
 
 def grain_factor(program: Program, currency: CurrencyEntry) -> int:

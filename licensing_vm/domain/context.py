@@ -32,6 +32,7 @@ from licet.receipts import JournalEntry
 from licet.records import encode, signed_varint, varint
 from licet.transactions import Command, RegisterParty, Transaction
 
+from licensing_vm.domain.reach import WORK_PER_BLOCK, too_wide
 from licensing_vm.errors import Refused, refusal_record
 from licensing_vm.events import event_bytes
 from licensing_vm.mould import blob_bytes, number_bytes, text_bytes
@@ -51,6 +52,7 @@ class Context:
         "_may",
         "_rows_before",
         "_tx",
+        "bound_in_block",
         "currencies",
         "entries",
         "events",
@@ -68,6 +70,8 @@ class Context:
         "state",
         "time_bytes",
         "unfunded",
+        "work_asked",
+        "work_left",
     )
 
     def __init__(self, state: State, *, open_registration: bool) -> None:
@@ -79,6 +83,9 @@ class Context:
         self.position = 0
         self.sender = ""
         self.unfunded = False
+        self.work_left = 0  # of the block's budget
+        self.work_asked = 0  # by this transaction
+        self.bound_in_block: dict[Any, int] = {}  # terms whose binding was paid for, see `domain.bound`
         self.events: list[bytes] = []
         self.entries: list[bytes] = []
         self.index: list[bytes] = []
@@ -95,6 +102,9 @@ class Context:
         self.height = height
         self.now = now_ms
         self.rows = 0
+        self.work_left = WORK_PER_BLOCK
+        self.work_asked = 0
+        self.bound_in_block.clear()
         self.height_bytes = signed_varint(height)
         self.time_bytes = signed_varint(now_ms)
 
@@ -107,6 +117,7 @@ class Context:
         self.index = []
         self.parties = {self.sender: None}
         self._rows_before = self.rows
+        self.work_asked = 0
         self.state.begin()
 
     def begin_unsigned(self) -> None:
@@ -235,6 +246,23 @@ class Context:
                 f"{why}: {', '.join(missing)} did not sign.",
                 {"missing": ", ".join(missing), "scope": scope},
             )
+
+    # -- work ---------------------------------------------------------------
+
+    def spend(self, units: int) -> None:
+        """Take work from the block's budget before doing it. What was spent stays spent: a refusal that
+        follows takes back effects, not the time they took."""
+        self.must_have_room(units)
+        self.work_asked += units
+        self.work_left -= units
+
+    def must_have_room(self, units: int) -> None:
+        """Refuse what may be more work than this block has left, or than any block has."""
+        if units > self.work_left:
+            asked = self.work_asked + units
+            if asked > WORK_PER_BLOCK:
+                raise too_wide(work=str(asked), block=str(WORK_PER_BLOCK))
+            raise Refused("BLOCK_FULL", "The block has no room left for the work of this transaction.")
 
     # -- effects ------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from licensing_vm.domain.context import Context
 from licensing_vm.domain.money import checked_amount
 from licensing_vm.domain.periods import close_if_done
 from licensing_vm.domain.programs import terms_of
-from licensing_vm.domain.reach import limits_of
+from licensing_vm.domain.reach import GROUP_MAX, OBLIGATION, OPEN_ITEM, OPEN_MAX
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import move, paying_issuer
 from licensing_vm.money.split import Splitter
@@ -49,7 +49,9 @@ def pay(context: Context, command: Pay) -> None:
             f"{command.agreement} is in {terms.program.currency}.",
             {"agreement": command.agreement, "currency": terms.program.currency},
         )
+    context.must_have_room(OPEN_MAX * OPEN_ITEM)
     course = course_of(context, command.agreement)
+    context.spend(len(course.open) * OPEN_ITEM)
     own = sorted(
         (item for item in course.open if item.debtor == context.sender),
         key=lambda item: (item.due_ms, item.number),
@@ -70,15 +72,16 @@ def pay(context: Context, command: Pay) -> None:
         )
     issuer = paying_issuer(context.state, context.sender, currency, amount, unfunded=context.unfunded)
     paid = allocate(own, amount, factor)
-    most = limits_of(command.agreement).group
-    if len(paid) > most:
-        first = sum(item.outstanding for item in own[:most] if item.due_ms < own[most].due_ms)
+    if len(paid) > GROUP_MAX:
+        beyond = own[GROUP_MAX].due_ms
+        first = sum(item.outstanding for item in own[:GROUP_MAX] if item.due_ms < beyond)
         whole = first or own[0].outstanding
         raise Refused(
             "TOO_MANY",
-            f"One payment settles at most {most} obligations: pay {whole} first.",
+            f"One payment settles at most {GROUP_MAX} obligations: pay {whole} first.",
             {"obligations": str(len(paid)), "first": str(whole)},
         )
+    context.spend(len(paid) * OBLIGATION)
     left = {item.number: item.outstanding - paid.get(item.number, 0) for item in own}
     open_ = tuple(
         replace(item, outstanding=left[item.number]) if item.number in left else item

@@ -1,78 +1,47 @@
-"""How far one command may reach, so that its declared cost bounds its work (C-16).
+"""How much work a command is, counted before it acts, and how much a block has room for (C-16).
 
-A command's cost is a function of its bytes; what it does depends on terms that bytes only name. So the id
-of an agreement tells how much it may set in motion: an id that begins with `wide.` may reach far, and
-every command that names it declares a high cost; any other reaches little and costs little. Terms that
-reach too far for the id are refused when the agreement is made.
+A command's declared cost is a function of its bytes; what it does depends on terms that bytes only name.
+So execution counts: a command spends what it reaches from the block's budget of work before it acts. What
+does not fit is refused with `BLOCK_FULL`, consumes nothing, and fits into a later block. Terms that could
+never fit are refused when an agreement is made (`TOO_WIDE`).
 
-The unit is one posting of cash (about 0.8 µs). Counts, never measures.
+The unit is one posting of cash (about 0.8 µs). Counts, never measures: the same on every node, whatever
+it has in its caches.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from licensing_vm.errors import Refused
-from licensing_vm.program.model import Trigger
-
-WIDE_PREFIX: Final = "wide."
+from licensing_vm.program.limits import LEGS_MAX
 
 POSTING: Final = 1  # of cash, to one payee
 OBLIGATION: Final = 20  # an obligation to one payee: a record, index rows, an event, two postings
 GRANT: Final = 4  # a grant on one asset: exclusivity, the agreement's record
 TITLE: Final = 16  # a title whose claims begin or end: added up at every acceptance
 GAS: Final = 8  # so many units of a program's gas are one
+OPEN_ITEM: Final = 1  # an unpaid obligation that a close or a payment reads and writes back
+BINDING: Final = 8  # a leg of terms that are bound in this block, beyond the free ones
+BINDING_FREE: Final = 16  # legs whose binding the declared cost pays for
 SHEET_RESERVED: Final = 4  # payees that an ancestor may come to have while an agreement runs
 
+WORK_PER_BLOCK: Final = 32_000  # about 26 ms
+COMMAND_MAX: Final = 16_000  # of what one trigger's clauses do, with the binding of their terms
+GROUP_MAX: Final = 512  # obligations of one debtor and one due date; a payment touches as many
+OPEN_MAX: Final = 4_096  # unpaid obligations of an agreement
 
-class Limits(NamedTuple):
-    """What one command may reach."""
-
-    activated: int
-    used: int
-    close: int
-    group: int  # obligations of one debtor and one due date; a payment touches as many
-    open: int  # unpaid obligations
-
-
-NARROW: Final = Limits(activated=100, used=44, close=320, group=16, open=1_024)
-WIDE: Final = Limits(activated=2_560, used=2_560, close=2_560, group=128, open=4_096)
-REPORT: Final = 24_000  # of all narrow agreements in one report together
-assert all(one <= other for one, other in zip(NARROW, WIDE, strict=True))
-assert NARROW.group * OBLIGATION <= NARROW.close, "what a close may owe can be paid"
-assert WIDE.group * OBLIGATION <= WIDE.close
+assert COMMAND_MAX + OPEN_MAX * OPEN_ITEM <= WORK_PER_BLOCK, "what may be agreed fits into an empty block"
+assert GROUP_MAX * OBLIGATION + OPEN_MAX * OPEN_ITEM <= WORK_PER_BLOCK, "what may be owed can be paid"
+assert GROUP_MAX >= LEGS_MAX, "a part of a group is divided exactly (L-17)"
+assert LEGS_MAX * OBLIGATION + (LEGS_MAX - BINDING_FREE) * BINDING <= COMMAND_MAX, "L-4's legs may be owed"
 
 
-def is_wide(agreement: str) -> bool:
-    return agreement.startswith(WIDE_PREFIX)
+def binding_of(legs: int) -> int:
+    """The work of binding terms with so many legs."""
+    return max(0, legs - BINDING_FREE) * BINDING
 
 
-def limits_of(agreement: str) -> Limits:
-    return WIDE if is_wide(agreement) else NARROW
-
-
-def exceeds(reach: int, trigger: Trigger, limits: Limits) -> bool:
-    """Whether clauses of one trigger reach too far."""
-    match trigger:
-        case Trigger.ACTIVATED:
-            return reach > limits.activated
-        case Trigger.USED:
-            return reach > limits.used
-        case Trigger.CLOSE:
-            return reach > limits.close
-
-
-def too_wide(agreement: str) -> Refused:
-    """The refusal of terms that reach too far for an agreement's id."""
-    if is_wide(agreement):
-        return Refused(
-            "TOO_WIDE",
-            "The terms make too many payments, obligations and grants at once.",
-            {"agreement": agreement},
-            remedy="Divide the terms, or let ancestors state payout sheets with fewer payees.",
-        )
-    return Refused(
-        "TOO_WIDE",
-        "The terms reach too many payees or grants for an agreement of this name.",
-        {"agreement": agreement, "prefix": WIDE_PREFIX},
-    )
+def too_wide(**facts: str) -> Refused:
+    """The refusal of what would be more work than one command or one block may be."""
+    return Refused("TOO_WIDE", "It would make too many payments, obligations and grants at once.", facts)

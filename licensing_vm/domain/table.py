@@ -2,9 +2,9 @@
 
 Costs are declared: known from the transaction's bytes alone, so that a block's bound (C-16) can be
 checked before anything runs. One unit is about 10 ns on the reference machine; a block's 2,000,000 are
-its 25 ms or less. What a command may reach is bounded where the expensive thing is made
-(`domain.reach`, `program.limits`); a block of the worst that each command allows takes a small multiple
-of what it declares, and SPEC.md says which. Figures include the transaction's own share.
+its 25 ms or less. What a command does beyond that, because of terms that its bytes only name, it spends
+from the block's budget of work (`domain.reach`); a block of the worst that each command allows takes a
+small multiple of both, and SPEC.md says which. Figures include the transaction's own share.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ from licensing_vm.domain import (
     usage,
 )
 from licensing_vm.domain.context import Context
-from licensing_vm.domain.reach import is_wide
 
 TRANSACTION_COST: Final = 800
 PUBLISH_COST_MAX: Final = 1_900_000  # so that every template fits into a block
 ROW_COST: Final = 15
 REPORT_COST: Final = 3_000  # of each agreement in a report
-REPORT_COST_MAX: Final = 1_500_000  # of all narrow ones: what they may reach together is bounded as well
-WIDE_COST: Final = 250_000  # of a command that names a wide agreement
+REPORT_COST_MAX: Final = 1_500_000  # of all of them
 
 
 class Rule(NamedTuple):
@@ -52,16 +50,8 @@ def _publish_cost(command: t.PublishTemplate) -> int:
 
 
 def _report_cost(command: t.ReportUsage) -> int:
-    wide = sum(map(is_wide, command.agreements))
-    narrow = len(command.agreements) - wide
-    return (
-        600 + min(REPORT_COST * narrow, REPORT_COST_MAX) + WIDE_COST * wide + ROW_COST * len(command.quantity)
-    )
-
-
-def _by_width(narrow: int, wide: int) -> Callable[[Any], int]:
-    """The cost of a command that names an agreement: its id tells how far it may reach."""
-    return lambda command: wide if is_wide(command.agreement) else narrow
+    agreements = min(REPORT_COST * len(command.agreements), REPORT_COST_MAX)
+    return 600 + agreements + ROW_COST * len(command.quantity)
 
 
 def _offer_cost(command: t.CreateOffer) -> int:
@@ -82,14 +72,14 @@ COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
         t.DeprecateTemplate: Rule("license", templates.deprecate_template, _flat(2_000)),
         t.CreateOffer: Rule("license", agreements.create_offer, _offer_cost),
         t.WithdrawOffer: Rule("license", agreements.withdraw_offer, _flat(2_000)),
-        t.AcceptOffer: Rule("license", agreements.accept_offer, _by_width(2_500, WIDE_COST)),
-        t.CreateAgreement: Rule("license", agreements.create_agreement, _by_width(60_000, 600_000)),
+        t.AcceptOffer: Rule("license", agreements.accept_offer, _flat(2_500)),
+        t.CreateAgreement: Rule("license", agreements.create_agreement, _flat(60_000)),
         t.ReportUsage: Rule("report", usage.report_usage, _report_cost),
-        t.ClosePeriod: Rule("report", periods.close_period, _by_width(25_000, 300_000)),
+        t.ClosePeriod: Rule("report", periods.close_period, _flat(25_000)),
         t.Deposit: Rule("pay", money.deposit, _flat(1_000)),
         t.Withdraw: Rule("pay", money.withdraw, _flat(1_000)),
         t.Transfer: Rule("pay", money.transfer, _flat(800)),
-        t.Pay: Rule("pay", payments.pay, _by_width(16_000, WIDE_COST)),
+        t.Pay: Rule("pay", payments.pay, _flat(16_000)),
     }
 )
 

@@ -29,10 +29,10 @@ from licet.transactions import ReportUsage
 from licensing_vm.calendar import Interval
 from licensing_vm.calendar import period_containing as _period_containing
 from licensing_vm.domain.agreements import bound_agreement
-from licensing_vm.domain.booking import case_of, run_clauses
+from licensing_vm.domain.booking import case_of, course_of, run_clauses
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
-from licensing_vm.domain.reach import REPORT, is_wide
+from licensing_vm.domain.reach import OPEN_ITEM, OPEN_MAX
 from licensing_vm.errors import Refused
 from licensing_vm.mould import Hole, Mould, blob_bytes, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Trigger
@@ -57,16 +57,8 @@ def report_usage(context: Context, command: ReportUsage) -> None:
         raise Refused("INVALID_ROWS", "The report lists an agreement twice.")
     rows, totals = _columns(command)
     last = max(command.offset_ms)
-    reached = 0
     for name, count, total in zip(agreements, rows, totals, strict=True):
-        reached += _accept(context, command, name, count, total, last)
-        if reached > REPORT:
-            raise Refused(
-                "TOO_WIDE",
-                "The clauses that run at once for these agreements reach too far together.",
-                {"agreements": str(len(agreements))},
-                remedy="Report fewer agreements at a time.",
-            )
+        _accept(context, command, name, count, total, last)
         context.index.append(f"report/agreement/{name}/{reporter}/{command.report}".encode())
     # Written as bytes: nothing reads a report back, and it would only fill the cache.
     state.put_new(key, _report_bytes(context, command, totals))
@@ -150,8 +142,8 @@ def _columns(command: ReportUsage) -> tuple[Sequence[int], Sequence[int]]:
     return rows, totals
 
 
-def _accept(context: Context, command: ReportUsage, name: str, rows: int, total: int, last: int) -> int:
-    """Add what was reported of one agreement, or refuse; how far clauses that ran at once reached."""
+def _accept(context: Context, command: ReportUsage, name: str, rows: int, total: int, last: int) -> None:
+    """Add what was reported of one agreement and run what runs at once, or refuse."""
     agreement = context.agreement(name)
     terms = terms_of(context, agreement.program_hash)
     at = terms.fact_named.get(command.fact, NONE)
@@ -180,8 +172,7 @@ def _accept(context: Context, command: ReportUsage, name: str, rows: int, total:
     befores = _add(context, terms, name, at, start, rows, total)
     used = terms.clauses.get((Trigger.USED, at), ())
     if used:
-        return _on_used(context, terms, agreement, used, at, total, befores)
-    return 0
+        _on_used(context, terms, agreement, used, at, total, befores)
 
 
 def period_of(terms: Terms, period: int, start_ms: int) -> Interval:
@@ -263,15 +254,16 @@ def _on_used(
     at: int,
     total: int,
     before: dict[int, int],
-) -> int:
+) -> None:
     program = terms.program
     bound = bound_agreement(context, agreement)
     bound.must_keep_within(agreement.agreement)
+    context.must_have_room(OPEN_MAX * OPEN_ITEM)
+    items = len(course_of(context, agreement.agreement).open)
+    context.spend(bound.reached(Trigger.USED, at) + items * OPEN_ITEM)
     facts = list(bound.no_facts)
     facts[at] = total
     befores = tuple(before.get(rate.over, 0) if rate.fact == at else 0 for rate in program.rates)
     roles = tuple(role.value for role in agreement.roles)
     cause = (NamedValue(name=program.facts[at].name, value=str(total)),)
     run_clauses(context, bound, clauses, case_of(bound, agreement.agreement, roles, cause), facts, befores)
-    # A wide agreement has declared its own cost.
-    return 0 if is_wide(agreement.agreement) else bound.reached(Trigger.USED, at)

@@ -213,12 +213,11 @@ def publish_and_use(
     ledger.asset("b", work)
     if pick.random() < 0.7:
         ledger.link(work, pick.choice(("up", "root")), pick.choice((1, 999_999_999)))
-    prefix = pick.choice(("", "wide."))
     parties = {role.name: pick.choice("abc") for role in program.roles}
     if {"a", "b", "c"} <= parties.keys():
         parties |= {"a": "a", "b": "b"}
     made = t.CreateAgreement(
-        agreement=f"{prefix}x{n}",
+        agreement=f"x{n}",
         program_hash=Hash32(bytes.fromhex(hash_)),
         roles=tuple(t.RoleBinding(role=role, party=party) for role, party in parties.items()),
         assets=tuple(t.AssetBinding(slot=slot.name, asset=work) for slot in program.slots),

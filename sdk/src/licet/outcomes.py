@@ -4,7 +4,8 @@
 money that did. Each says what is certain:
 
     RefusedAtAdmission  never ordered; leaves no trace; may be corrected and sent again
-    RefusedInBlock      ordered and refused; changes nothing; its id is spent
+    RefusedInBlock      ordered and refused; changes nothing; its id is spent (not by BLOCK_FULL, which the
+                        client answers by sending the same bytes again until its deadline)
     Conflict            another transaction of this sender already has this id
     OutcomeUnknown      sent, and not answered in time: ask for its receipt, or send the same bytes again
     Unavailable         nothing was ordered for want of a node that answers; try after `retry_after_s`

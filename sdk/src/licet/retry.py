@@ -1,7 +1,8 @@
 """Retries bounded by time: full jitter, one finite total deadline, only where a repeat is safe.
 
 A submission may be repeated because its id executes at most once and its bytes stay the same; a query
-because it changes nothing. What the ledger or a node has decided is never asked again.
+because it changes nothing. What the ledger or a node has decided is never asked again; that a block was
+full decides nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final, TypeVar
 import grpc
 
 from licet.errors import Fault, LicetError
-from licet.outcomes import unavailable
+from licet.outcomes import RefusedInBlock, unavailable
 from licet.status_details import METADATA_KEY, decode_status
 
 T = TypeVar("T")
@@ -31,6 +32,9 @@ RETRIED: Final = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
+
+# Refused in a block for want of room, which consumes no id: the same bytes may fit into the next.
+RESUBMITTED: Final = frozenset({"BLOCK_FULL"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,15 @@ class Retrier:
                     raise refused_by_node(error) from None
             except (TimeoutError, ConnectionError) as error:
                 failure = Failure(why=str(error) or "no answer in time", retry_after_s=0.0, reached=True)
+            except RefusedInBlock as refusal:
+                # The node answered, so it is asked again, and nothing sent before is in doubt any more.
+                delay = self.policy.delay_s(number, self._rng)
+                if refusal.code not in RESUBMITTED or loop.time() + delay >= end:
+                    raise
+                reached = False
+                await asyncio.sleep(delay)
+                number += 1
+                continue
             reached = reached or failure.reached
             on_failure(failure)
             delay = self.policy.delay_s(number, self._rng, asked_s=failure.retry_after_s)

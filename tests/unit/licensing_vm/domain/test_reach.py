@@ -1,16 +1,17 @@
-"""What a command may reach, by the agreement's id (C-16)."""
+"""What one command may reach, whatever its agreement is called (C-16)."""
 
 from __future__ import annotations
 
 import pytest
 from licet import transactions as t
 from licet.entities import Asset, asset_key
+from licet.types import Hash32
 
 from licensing_vm.calendar import DAY_MS, Date, start_of
-from licensing_vm.domain.reach import NARROW, WIDE, is_wide, limits_of
+from licensing_vm.domain import booking, bound, context, payments, usage
 from licensing_vm.domain.table import COMMANDS
-from tests.property.worst import money, offered, template, world
-from tests.unit.licensing_vm.domain.kit import EUR, START_MS, Ledger, offer_of, publish
+from tests.property.worst import PAYEES, money, offered, roles, template, world
+from tests.unit.licensing_vm.domain.kit import EUR, START_MS, Ledger, offer_of, publish, roles_of
 
 FEBRUARY = start_of(Date(2026, 2, 12))
 
@@ -19,52 +20,60 @@ def accept(ledger: Ledger, agreement: str) -> t.Command:
     return t.AcceptOffer(agreement=agreement, offer="o")
 
 
-def test_the_id_tells_the_limits() -> None:
-    assert is_wide("wide.x")
-    assert not is_wide("wide")
-    assert not is_wide("x.wide.x")
-    assert (limits_of("wide.x"), limits_of("x")) == (WIDE, NARROW)
+def test_an_ordinary_id_sells_500_legs_and_owes_100_creditors() -> None:
+    ledger = world()
+    offered(ledger, "o", 500)
+    ledger.run("buyer", accept(ledger, "a"))
+    assert sum(ledger.balance(party) for party in ("seller", *(f"q{n}" for n in range(60)))) == 10 * EUR
+    offered(ledger, "p", 101, verb="owes", when="at close of month")
+    ledger.run("buyer", t.AcceptOffer(agreement="b", offer="p"))
+    ledger.now = FEBRUARY
+    ledger.run("seller", t.ClosePeriod(agreement="b", period="month", period_start_ms=START_MS))
+    assert ledger.balance("buyer", "payable") == -10 * EUR
+    for amount in (3 * EUR, 7 * EUR):  # a part, which is divided, and the rest
+        ledger.run("buyer", t.Pay(agreement="b", amount=money(amount)))
+    assert ledger.balance("buyer", "payable") == 0
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_every_leg_there_may_be_can_be_owed_and_paid() -> None:
+    ledger = world()
+    offered(ledger, "o", 512, verb="owes")
+    ledger.run("buyer", accept(ledger, "a"))
+    ledger.run("buyer", t.Pay(agreement="a", amount=money(5 * EUR)))
+    ledger.run("buyer", t.Pay(agreement="a", amount=money(5 * EUR)))
+    assert ledger.balance("buyer", "payable") == 0
+
+
+def test_terms_that_could_never_be_sold_are_refused_as_an_offer_and_as_an_agreement() -> None:
+    ledger = world()
+    hash_ = publish(ledger, template("o", 400, verb="owes", clauses=2), "seller")
+    refusal = ledger.attempt("seller", offer_of("o", hash_, roles(400), {}, {"w": "w"})).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.fault) == ("TOO_WIDE", "sender")
+    made = t.CreateAgreement(
+        agreement="wide.a",
+        program_hash=Hash32(hash_),
+        roles=roles_of(buyer="buyer", **roles(400)),
+        assets=(t.AssetBinding(slot="w", asset="w"),),
+    )
+    assert ledger.refused("seller", made, signers=["buyer", *PAYEES]) == "TOO_WIDE"
+
+
+def test_no_command_declares_by_an_agreements_name() -> None:
+    for make in (
         lambda id_: t.AcceptOffer(agreement=id_, offer="o"),
-        lambda id_: t.CreateAgreement(agreement=id_, program_hash=bytes(32), roles=(), assets=()),  # type: ignore[arg-type]
         lambda id_: t.ClosePeriod(agreement=id_, period="month", period_start_ms=0),
         lambda id_: t.Pay(agreement=id_, amount=money(1)),
-        lambda id_: t.ReportUsage(
-            report="r",
-            fact="f",
-            period_start_ms=0,
-            agreements=(id_,),
-            agreement_index=[0],
-            offset_ms=[0],
-            quantity=[0],
-        ),
-    ],
-)
-def test_every_command_that_names_a_wide_agreement_declares_more(command) -> None:  # type: ignore[no-untyped-def]
-    narrow, wide = command("x"), command("wide.x")
-    cost = COMMANDS[type(narrow)].cost
-    assert cost(wide) >= 10 * cost(narrow)
+    ):
+        one, other = make("x"), make("wide.x")
+        cost = COMMANDS[type(one)].cost
+        assert cost(one) == cost(other)
 
 
-def test_terms_that_reach_far_need_an_id_that_says_so() -> None:
-    ledger = world()
-    offered(ledger, "o", 120)
-    assert ledger.refused("buyer", accept(ledger, "a")) == "TOO_WIDE"
-    ledger.run("buyer", accept(ledger, "wide.a"))
-    assert sum(ledger.balance(party) for party in ("seller", *(f"q{n}" for n in range(60)))) == 10 * EUR
-
-
-def test_what_is_too_wide_for_any_id_is_refused() -> None:
-    ledger = world()
-    offered(ledger, "o", 130, verb="owes")
-    assert ledger.refused("buyer", accept(ledger, "wide.a")) == "TOO_WIDE"
-
-
-def test_a_sheet_that_outgrows_its_room_refuses_the_close_until_a_narrower_one() -> None:
+def test_a_sheet_that_outgrows_its_room_refuses_the_close_until_a_narrower_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bound, "COMMAND_MAX", 320)
     ledger = world()
     ledger.asset("q0", "up")
     ledger.asset("seller", "down")
@@ -96,7 +105,10 @@ def test_a_sheet_that_outgrows_its_room_refuses_the_close_until_a_narrower_one()
     assert ledger.read(asset_key("up"), Asset).payout_version == 3
 
 
-def test_a_payment_touches_so_many_obligations_and_says_what_to_pay_first() -> None:
+def test_a_payment_touches_so_many_obligations_and_says_what_to_pay_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(payments, "GROUP_MAX", 16)
     ledger = world()
     offered(ledger, "o", 15, verb="owes", when="at close of month")
     ledger.run("buyer", accept(ledger, "a"))
@@ -115,7 +127,10 @@ def test_a_payment_touches_so_many_obligations_and_says_what_to_pay_first() -> N
     assert ledger.balance("buyer", "payable") == 0
 
 
-def test_obligations_that_no_payment_could_touch_together_wait_for_the_next_block() -> None:
+def test_obligations_that_no_payment_could_touch_together_wait_for_the_next_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(booking, "GROUP_MAX", 16)
     ledger = world()
     offered(ledger, "o", 2, verb="owes", when="on used(used)")
     ledger.run("buyer", accept(ledger, "a"))
@@ -144,15 +159,14 @@ def test_obligations_that_no_payment_could_touch_together_wait_for_the_next_bloc
     assert ledger.balance("buyer", "payable") == 0
 
 
-def test_a_report_of_many_agreements_reaches_so_far_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    from licensing_vm.domain import usage
-
-    monkeypatch.setattr(usage, "REPORT", 100)
+def test_a_report_that_fits_into_no_block_is_refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = world()
     offered(ledger, "o", 2, verb="owes", when="on used(used)")
     names = ("a", "b", "c")
     for name in names:
         ledger.run("buyer", accept(ledger, name))
+    monkeypatch.setattr(context, "WORK_PER_BLOCK", 100)
+    monkeypatch.setattr(usage, "OPEN_MAX", 1)
 
     def report(*agreements: str) -> t.Command:
         return t.ReportUsage(
@@ -166,6 +180,7 @@ def test_a_report_of_many_agreements_reaches_so_far_together(monkeypatch: pytest
         )
 
     assert ledger.refused("buyer", report(*names)) == "TOO_WIDE"
+    assert ledger.receipts[-1].consumed
     ledger.run("buyer", report(*names[:2]))
 
 
