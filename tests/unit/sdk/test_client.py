@@ -238,6 +238,30 @@ async def test_overlapping_calls_become_batches_and_a_quiet_one_goes_alone() -> 
         assert node.unary == 2
 
 
+async def test_a_full_block_is_answered_with_the_same_bytes_again() -> None:
+    async with serving() as (node, target), await connect(target) as client:
+
+        async def full_twice(tx: t.Transaction) -> pb.SubmitResult:
+            return refusal(tx, "BLOCK_FULL", in_block=True) if len(node.seen) < 3 else committed(tx)
+
+        node.answer = full_twice
+        done = await client.submit(PAY)
+        assert [tx.hash for tx in node.seen] == [done.transaction_hash] * 3
+
+
+async def test_blocks_that_stay_full_are_told_when_the_deadline_has_passed() -> None:
+    async with serving() as (node, target), await connect(target, options=BRIEF) as client:
+
+        async def full(tx: t.Transaction) -> pb.SubmitResult:
+            return refusal(tx, "BLOCK_FULL", in_block=True)
+
+        node.answer = full
+        with pytest.raises(RefusedInBlock) as told:
+            await client.submit(PAY)
+        assert told.value.code == "BLOCK_FULL"
+        assert len({tx.hash for tx in node.seen}) == 1 < len(node.seen)
+
+
 async def test_batches_keep_each_transaction_s_own_outcome() -> None:
     async with serving() as (node, target), await connect(target) as client:
 
