@@ -35,6 +35,7 @@ MARK: Final = "network.json"
 FORMAT: Final = 1
 HOST: Final = "127.0.0.1"
 PORT_STEP: Final = 10
+PORT_MAX: Final = 65_535
 NODES_MAX: Final = 31
 MANUAL_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00Z
 DEV_CURRENCIES: Final = (Currency(code="EUR", scale=6), Currency(code="USD", scale=6))
@@ -84,7 +85,7 @@ class FolderNotOurs(LicetError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             "FOLDER_NOT_OURS",
-            f"The folder {folder} holds something already, which is not removed.",
+            f"{folder} {'holds things' if folder.is_dir() else 'is a file'}, which is not removed.",
             fault=Fault.OPERATOR,
             remedy="Name an empty or new folder.",
             facts={"folder": str(folder)},
@@ -144,6 +145,15 @@ class NetworkFolder:
 
 def pick_ports(count: int, base: int) -> list[Ports]:
     """Fixed offsets from a base, or free ports for base 0. Raises `PortInUse` for a taken one."""
+    highest = base + PORT_STEP * (count - 1) + 2
+    if base < 0 or highest > PORT_MAX:
+        raise LicetError(
+            "PORT_INVALID",
+            f"{count} nodes from port {base} on would need port {highest}.",
+            fault=Fault.OPERATOR,
+            remedy=f"Name a port from 1 to {PORT_MAX - PORT_STEP * (count - 1) - 2}, or 0 for free ones.",
+            facts={"port": str(base)},
+        )
     if base == 0:
         free = _free_ports(3 * count)
         groups = [free[at : at + 3] for at in range(0, 3 * count, 3)]
@@ -217,13 +227,17 @@ def demo_parties() -> tuple[GenesisParty, ...]:
 
 
 def require_empty(folder: Path) -> None:
-    """Raise `FolderNotOurs` for a folder that holds anything."""
+    """Raise `FolderNotOurs` for a folder that holds anything, or that is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise FolderNotOurs(folder)
     if folder.exists() and any(folder.iterdir()):
         raise FolderNotOurs(folder)
 
 
 def clear(folder: Path) -> None:
     """Remove an earlier network; refuse a folder that is not one, or whose nodes run."""
+    if folder.exists() and not folder.is_dir():
+        raise FolderNotOurs(folder)
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / MARK).is_file():

@@ -12,7 +12,9 @@ so nothing can be replayed on it.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
 from typing import Any, Final
 
 from licet.certificate import CertificateKind
@@ -23,6 +25,18 @@ from licet.types import ChainId, Hash32, PublicKey
 GENESIS_FORMAT: Final = 1
 NONCE_BYTES: Final = 16
 VALIDATORS_MAX: Final = 150
+SCALE_MAX: Final = 9  # decimals of a currency
+_PARTS: Final = MappingProxyType(
+    {
+        "validators": ("name", "public_key"),
+        "currencies": ("code", "scale"),
+        "parties": ("party", "name", "kind", "public_key", "roles"),
+    }
+)
+_FIELDS: Final = (
+    *("format", "chain_id", "name", "dev", "time_ms", "nonce", "certificate_kind", "validators"),
+    *("parameters", "currencies", "parties", "initial_state_root"),
+)
 
 
 class InvalidGenesis(LicetError):
@@ -138,25 +152,40 @@ def parse_genesis(text: str) -> Genesis:
     try:
         document = json.loads(text)
         genesis = _from_document(document)
-        stated = document["chain_id"]
+        stated, found = document["chain_id"], genesis.chain_id().hex()
     except InvalidGenesis:
         raise
-    except KeyError as missing:
-        raise InvalidGenesis(f"the field {missing} is missing") from None
+    except json.JSONDecodeError as why:
+        raise InvalidGenesis(f"it is no JSON ({why})") from None
+    except RecursionError:
+        raise InvalidGenesis("it is nested too deep") from None
     except (ValueError, TypeError, AttributeError) as why:
         raise InvalidGenesis(str(why)) from None
-    if genesis.chain_id().hex() != stated:
+    if found != stated:
         raise InvalidGenesis("its content does not hash to the chain id that it states")
     return genesis
 
 
 def _from_document(document: dict[str, Any]) -> Genesis:
-    if document["format"] != GENESIS_FORMAT:
+    if isinstance(document, dict) and document.get("format", GENESIS_FORMAT) != GENESIS_FORMAT:
         raise InvalidGenesis(f"it has format {document['format']}, and this version reads {GENESIS_FORMAT}")
+    _fields(document, _FIELDS)
+    for part, names in _PARTS.items():
+        if not isinstance(document[part], list):
+            raise InvalidGenesis(f"the field {part!r} is no list")
+        for item in document[part]:
+            _fields(item, names, f" of {part}")
+    if not isinstance(document["dev"], bool):
+        raise InvalidGenesis("the field 'dev' is neither true nor false")
+    if not isinstance(document["parameters"], dict):
+        raise InvalidGenesis("the field 'parameters' is no object")
     known = {field.name for field in fields(Parameters)}
     unknown = sorted(set(document["parameters"]) - known)
     if unknown:
         raise InvalidGenesis(f"the parameter {unknown[0]!r} is unknown")
+    for name, number in document["parameters"].items():
+        if not isinstance(number, bool):
+            _whole(number, f"the parameter {name!r}")
     validators = tuple(
         Validator(name=v["name"], public_key=PublicKey(_bytes(v["public_key"], 32)))
         for v in document["validators"]
@@ -169,13 +198,16 @@ def _from_document(document: dict[str, Any]) -> Genesis:
         raise InvalidGenesis("it names one validator twice")
     return Genesis(
         name=document["name"],
-        dev=bool(document["dev"]),
-        time_ms=int(document["time_ms"]),
+        dev=document["dev"],
+        time_ms=_whole(document["time_ms"], "the field 'time_ms'"),
         nonce=_bytes(document["nonce"], NONCE_BYTES),
         certificate_kind=_kind(document["certificate_kind"]),
         validators=validators,
         parameters=Parameters(**document["parameters"]),
-        currencies=tuple(Currency(code=c["code"], scale=int(c["scale"])) for c in document["currencies"]),
+        currencies=tuple(
+            Currency(code=c["code"], scale=_whole(c["scale"], "a scale", SCALE_MAX))
+            for c in document["currencies"]
+        ),
         parties=tuple(
             GenesisParty(
                 party=p["party"],
@@ -188,6 +220,24 @@ def _from_document(document: dict[str, Any]) -> Genesis:
         ),
         initial_state_root=Hash32(_bytes(document["initial_state_root"], 32)),
     )
+
+
+def _fields(value: Any, names: Collection[str], of: str = "") -> None:
+    """An object with exactly these fields: a misspelt one is never passed over."""
+    if not isinstance(value, dict):
+        raise InvalidGenesis(f"a part{of} is no object" if of else "it is no JSON object")
+    for name in names:
+        if name not in value:
+            raise InvalidGenesis(f"the field {name!r}{of} is missing")
+    unknown = sorted(set(value) - set(names))
+    if unknown:
+        raise InvalidGenesis(f"the field {unknown[0]!r}{of} is unknown")
+
+
+def _whole(value: Any, what: str, most: int = (1 << 63) - 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise InvalidGenesis(f"{what} is no whole number from 0 to {most}")
+    return value
 
 
 def _kind(name: str) -> CertificateKind:

@@ -380,6 +380,9 @@ DATA_FOLDER_IN_USE
 DATA_FOLDER_UNUSABLE
   The data folder cannot be used.
   > Correct its permissions or choose another.
+PORT_INVALID
+  A port lies outside 1 to 65535.
+  > Name a lower one, or 0 for free ones.
 FOLDER_NOT_OURS
   The folder holds something already, which is not removed.
   > Choose an empty one.
