@@ -42,7 +42,8 @@ def _optional_name(field: str, value: str) -> str:
 
 
 def _text(field: str, value: str, at_most: int = t.TEXT_BYTES_MAX) -> str:
-    if len(value) > at_most or len(value.encode()) > at_most:
+    # A character has at most four bytes: short texts need no encoding to be measured.
+    if len(value) * 4 > at_most and len(value.encode()) > at_most:
         raise MalformedTransaction(field, f"is longer than {at_most} bytes")
     if "\0" in value:
         raise MalformedTransaction(field, "holds a zero character")
@@ -65,9 +66,10 @@ def _count(field: str, items: Any, at_most: int = t.LIST_ITEMS_MAX, at_least: in
 
 
 def _money(field: str, message: pb.Money) -> t.Money:
-    if not 0 < message.minor <= t.AMOUNT_MINOR_MAX:
-        raise MalformedTransaction(field, f"is {message.minor} minor units, not 1 to {t.AMOUNT_MINOR_MAX}")
-    return t.Money(currency=_text(field, message.currency, 8), minor=message.minor)
+    minor = message.minor
+    if not 0 < minor <= t.AMOUNT_MINOR_MAX:
+        raise MalformedTransaction(field, f"is {minor} minor units, not 1 to {t.AMOUNT_MINOR_MAX}")
+    return t.Money(currency=_text(field, message.currency, 8), minor=minor)
 
 
 def _key(field: str, message: pb.Key) -> t.Key:
@@ -225,12 +227,13 @@ def _withdraw_offer(m: pb.WithdrawOffer) -> t.WithdrawOffer:
 
 
 def _accept_offer(m: pb.AcceptOffer) -> t.AcceptOffer:
-    if len(m.assets) > 64:
-        _count("accept_offer.assets", m.assets, 64)
+    assets = m.assets
+    if len(assets) > 64:
+        _count("accept_offer.assets", assets, 64)
     return t.AcceptOffer(
         agreement=_name("accept_offer.agreement", m.agreement),
         offer=_name("accept_offer.offer", m.offer),
-        assets=_assets(m.assets) if m.assets else (),
+        assets=_assets(assets) if len(assets) else (),
         effective_ms=m.effective_ms,
     )
 
@@ -250,10 +253,11 @@ def _create_agreement(m: pb.CreateAgreement) -> t.CreateAgreement:
 
 
 def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
-    rows = len(m.quantity)
+    quantity, offset_ms, agreement_index = m.quantity[:], m.offset_ms[:], m.agreement_index[:]
+    rows = len(quantity)
     if not 0 < rows <= t.REPORT_ROWS_MAX:
         raise MalformedTransaction("report_usage", f"has {rows} rows, not 1 to {t.REPORT_ROWS_MAX}")
-    if len(m.agreement_index) != rows or len(m.offset_ms) != rows:
+    if len(agreement_index) != rows or len(offset_ms) != rows:
         raise MalformedTransaction("report_usage", "has columns of different lengths")
     _count("report_usage.agreements", m.agreements, t.REPORT_AGREEMENTS_MAX, 1)
     return t.ReportUsage(
@@ -261,9 +265,9 @@ def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
         fact=_text("report_usage.fact", m.fact, t.NAME_BYTES_MAX),
         period_start_ms=m.period_start_ms,
         agreements=tuple(_name("report_usage.agreements", item) for item in m.agreements),
-        agreement_index=m.agreement_index[:],
-        offset_ms=m.offset_ms[:],
-        quantity=m.quantity[:],
+        agreement_index=agreement_index,
+        offset_ms=offset_ms,
+        quantity=quantity,
     )
 
 
@@ -359,20 +363,30 @@ def decode_body(raw: bytes) -> t.TransactionBody:
     except DecodeError:
         raise MalformedTransaction("body", "is no serialized TransactionBody") from None
     refuse_unknown_fields(message, "body", len(raw))
-    if len(message.id) != t.ID_BYTES:
-        raise MalformedTransaction("id", f"has {len(message.id)} bytes, not {t.ID_BYTES}")
-    if len(message.chain_id) != HASH_BYTES:
-        raise MalformedTransaction("chain_id", f"has {len(message.chain_id)} bytes, not {HASH_BYTES}")
-    commands = message.commands
+    chain_id, id_, commands = message.chain_id, message.id, message.commands
+    if len(id_) != t.ID_BYTES:
+        raise MalformedTransaction("id", f"has {len(id_)} bytes, not {t.ID_BYTES}")
+    if len(chain_id) != HASH_BYTES:
+        raise MalformedTransaction("chain_id", f"has {len(chain_id)} bytes, not {HASH_BYTES}")
     if not 1 <= len(commands) <= t.COMMANDS_MAX:
         raise MalformedTransaction("commands", f"has {len(commands)} items, not 1 to {t.COMMANDS_MAX}")
     return t.TransactionBody(
-        chain_id=ChainId(message.chain_id),
-        id=message.id,
+        chain_id=ChainId(chain_id),
+        id=id_,
         sender=_name("sender", message.sender),
         valid_until_ms=message.valid_until_ms,
         commands=tuple([_command(command) for command in commands]),
     )
+
+
+# What one signature takes in the wrapper: its own tag and length, then a key and a signature with theirs.
+_SIGNATURE_WIRE_BYTES: Final = 2 + (2 + PUBLIC_KEY_BYTES) + (2 + SIGNATURE_BYTES)
+
+
+def _wrapper_bytes(body_bytes: int, signatures: int) -> int:
+    """The length of the shortest SignedTransaction with a body and so many signatures."""
+    length = (max(1, body_bytes.bit_length()) + 6) // 7  # of the body's length as a varint
+    return (1 + length + body_bytes if body_bytes else 0) + signatures * _SIGNATURE_WIRE_BYTES
 
 
 def decode_transaction(raw: bytes) -> t.Transaction:
@@ -381,20 +395,20 @@ def decode_transaction(raw: bytes) -> t.Transaction:
         message = pb.SignedTransaction.FromString(raw)
     except DecodeError:
         raise MalformedTransaction("transaction", "is no serialized SignedTransaction") from None
-    signatures = message.signatures
+    signatures, raw_body = message.signatures, message.body
+    # Every byte is accounted for, or there is a longer form or an unknown field: then say which.
+    if len(raw) != _wrapper_bytes(len(raw_body), len(signatures)):
+        refuse_unknown_fields(message, "transaction", len(raw))
     if not 1 <= len(signatures) <= t.SIGNATURES_MAX:
         raise MalformedTransaction("signatures", f"has {len(signatures)} items, not 1 to {t.SIGNATURES_MAX}")
-    refuse_unknown_fields(message, "transaction", len(raw))
     signed = []
     for item in signatures:
-        if len(item.public_key) != PUBLIC_KEY_BYTES or len(item.signature) != SIGNATURE_BYTES:
+        public_key, signature = item.public_key, item.signature
+        if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise MalformedTransaction("signatures", "holds a key or signature of the wrong length")
-        signed.append(
-            t.KeySignature(public_key=PublicKey(item.public_key), signature=Signature(item.signature))
-        )
+        signed.append(t.KeySignature(public_key=PublicKey(public_key), signature=Signature(signature)))
     if len(signed) > 1 and len({item.public_key for item in signed}) != len(signed):
         raise MalformedTransaction("signatures", "names one key twice")
-    raw_body = message.body
     return t.Transaction(
         hash=t.transaction_hash(raw_body),
         raw_body=raw_body,
