@@ -30,7 +30,7 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         # the transaction itself
         "WRONG_CHAIN": _sender("Sign for this network's chain id."),
         "TX_EXPIRED": _sender("Build it again with a valid_until within the window."),
-        "TX_TOO_EARLY": _sender("Choose a valid_until at most one window ahead of the node's clock."),
+        "TX_TOO_FAR_AHEAD": _sender("Choose a valid_until at most one window ahead of the node's clock."),
         "NO_AUTHORITY": _sender("Sign with a key that the sender has registered for this scope."),
         "ID_REUSED": _sender("Choose a new transaction id."),
         "NOT_SIGNED": _sender("Let every party named sign this transaction."),

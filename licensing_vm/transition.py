@@ -294,7 +294,7 @@ class Machine:
             )
         if body.valid_until_ms > now + self._window:
             raise Refused(
-                "TX_TOO_EARLY",
+                "TX_TOO_FAR_AHEAD",
                 "The transaction is valid for longer than the window allows.",
                 {
                     "valid_until_ms": str(body.valid_until_ms),

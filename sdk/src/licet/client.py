@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from licet.v1.ledger_pb2_grpc import LedgerServiceAsyncStub
 
 # Refused for its time alone, which consumes no id: it may be built again with newer time.
-_TIMED_OUT: Final = frozenset({"TX_EXPIRED", "TX_TOO_FAR_AHEAD", "TX_TOO_EARLY"})
+_TIMED_OUT: Final = frozenset({"TX_EXPIRED", "TX_TOO_FAR_AHEAD"})
 IN_FLIGHT_MAX: Final = 4096  # of submit_all
 
 

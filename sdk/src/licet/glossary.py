@@ -27,9 +27,6 @@ TX_MALFORMED
 TX_EXPIRED
   The ledger's time is past the transaction's valid_until. It consumed no id.
   > Build it again; the SDK does so by itself once.
-TX_TOO_EARLY
-  valid_until lies beyond the validity window of the block's time. It consumed no id.
-  > Take the time from the node's clock in Status.
 TX_TOO_FAR_AHEAD
   valid_until lies beyond the validity window of the node's clock.
   > Take the time from the node's clock in Status.

@@ -96,7 +96,7 @@ def test_times_outside_the_window_consume_nothing(ledger: Ledger) -> None:
     good = ledger.tx("payer", move, id_=b"z" * 16)
     assert outcome(ledger, expired, early, good) == [
         refused("TX_EXPIRED"),
-        refused("TX_TOO_EARLY"),
+        refused("TX_TOO_FAR_AHEAD"),
         COMMITTED,
     ]
 
