@@ -142,6 +142,11 @@ class Machine:
         self._pending = False
         self._faults: list[FaultSeen] = []
 
+    @property
+    def height(self) -> int:
+        """Height of the block that `read` and dry runs build on: the last one executed."""
+        return self._context.height
+
     def execute(self, block: BlockInput) -> BlockResult:
         """Execute a block. Follow it with `commit` or `discard` before the next."""
         assert not self._pending, "commit or discard the last block first"

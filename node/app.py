@@ -250,6 +250,7 @@ class App:
                 machine=node.machine,
                 queries=queries,
                 now_ms=driver.clock.now_ms,
+                rows_under_way=node.executor.rows_under_way,
             ),
             status=status,
         )

@@ -21,7 +21,7 @@ from licet.genesis import Genesis
 from licet.transactions import Transaction
 from licet.types import Hash32, Height
 
-from licensing_vm.transition import BlockInput, BlockResult, Machine, Place, Status
+from licensing_vm.transition import BlockInput, BlockResult, Executed, Machine, Place, Status
 from node.core_effects import ReadyBlock
 from node.indexes import block_records, forget_used_ids, is_settled, used_ids, used_ids_record
 from node.storage.log import MerkleLog
@@ -73,6 +73,7 @@ class Executor:
         self._log = log
         self._storage = storage
         self._busy = False
+        self._under_way: Sequence[Executed] = ()
         self.remembered = self._remember()
 
     def _remember(self) -> int:
@@ -109,6 +110,7 @@ class Executor:
         # Kept in memory before it is durable: if the write fails the process ends, and
         # until it has ended, queries between blocks see what was executed.
         self._machine.commit()
+        self._under_way = result.executed
         tree = self._state.apply(block.height, result.writes, created=result.created)
         log_start = self._log.size
         log = self._log.append(list(result.leaves))
@@ -145,9 +147,15 @@ class Executor:
             records.append(forget_used_ids(self._kept.popleft()[0]))
         return records
 
+    def rows_under_way(self, prefix: bytes) -> list[bytes]:
+        """The VM's list rows of a block that is executed and not durable yet: with what the store has, they
+        are the lists at the machine's height."""
+        return [row for done in self._under_way for row in done.index_rows if row.startswith(prefix)]
+
     def finished(self) -> None:
         """The prepared block's batch is durable."""
         self._busy = False
+        self._under_way = ()
 
     def run(self, ready: ReadyBlock) -> Prepared:
         """Execute a block and make it durable, in one go."""

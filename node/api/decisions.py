@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from licet import entities as e
@@ -57,12 +57,14 @@ class Decisions:
         machine: Machine,
         queries: Queries,
         now_ms: Callable[[], int],
+        rows_under_way: Callable[[bytes], Iterable[bytes]],
     ) -> None:
         self._chain_id = chain_id
         self._key = key
         self._machine = machine
         self._queries = queries
         self._now_ms = now_ms
+        self._rows_under_way = rows_under_way
 
     # --- Authorize ------------------------------------------------------------------------------
 
@@ -77,7 +79,7 @@ class Decisions:
             self._candidates(f"offer/asset/{question.asset}/", OFFERS_MAX),
             now_ms,
         )
-        height = self._queries.height
+        height = self._machine.height  # final and executed; perhaps not written yet
         decision = decision_bytes(self._chain_id, height, now_ms, question, answer)
         return pb.AuthorizeResponse(
             allowed=answer.allowed,
@@ -95,7 +97,8 @@ class Decisions:
 
     def _candidates(self, row: str, at_most: int) -> Iterator[str]:
         prefix = row.encode()
-        return (found[len(prefix) :].decode() for found in islice(self._queries.rows(prefix), at_most))
+        found = chain(self._rows_under_way(prefix), self._queries.rows(prefix))
+        return (row[len(prefix) :].decode() for row in islice(found, at_most))
 
     # --- Quote and Simulate ---------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from licet.receipts import read_receipt
+from licet.transactions import RegisterAsset
 from licet.types import ZERO_HASH, Hash32, Height, ValidatorIndex
 
 from consensus.types import Block
@@ -172,3 +173,20 @@ def test_without_a_signing_record_a_node_does_not_vote_and_makes_none() -> None:
     assert node.votes is None
     assert "missing" in node.recovered.votes_problem
     assert not disk.exists("votes")
+
+
+def test_lists_are_whole_while_a_block_is_being_written(node: Node) -> None:
+    """A decision is taken at the machine's height, so it needs the lists of that height too."""
+    asset = RegisterAsset(asset="photo", kind="image", title="A photograph")
+    batch = batch_of(node, [world.transaction(1, command=asset)])
+    block = world.block((batch.digest,), view=1, height=1, parent=None)
+    prepared = node.executor.prepare(ReadyBlock(block=block, finalization=None, batches=(batch,)))
+    written = [row for done in prepared.result.executed for row in done.index_rows]
+    assert written, "an asset is listed"
+    assert node.machine.height == 1 > node.executor.height
+    assert node.executor.rows_under_way(b"") == written
+    assert not list(indexes.rows(node.storage, b""))
+    node.storage.commit(prepared.batch, synced=True)
+    node.executor.finished()
+    assert node.executor.rows_under_way(b"") == []
+    assert sorted(indexes.rows(node.storage, b"")) == sorted(written)
