@@ -83,9 +83,10 @@ class FolderNotOurs(LicetError):
     """A folder with contents that may not be removed."""
 
     def __init__(self, folder: Path) -> None:
+        what = "holds something already" if folder.is_dir() else "is a file"
         super().__init__(
             "FOLDER_NOT_OURS",
-            f"{folder} {'holds things' if folder.is_dir() else 'is a file'}, which is not removed.",
+            f"{folder} {what}, which is not removed.",
             fault=Fault.OPERATOR,
             remedy="Name an empty or new folder.",
             facts={"folder": str(folder)},
