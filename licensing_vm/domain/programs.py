@@ -34,6 +34,7 @@ class Terms:
         "hash",
         "loaded",
         "named",
+        "owing",
         "period_named",
         "program",
         "spans_of_fact",
@@ -63,6 +64,12 @@ class Terms:
                     if op in (Op.PAYS, Op.OWES)
                 }
             )
+        )
+        # The triggers of which some clause owes.
+        self.owing = frozenset(
+            (clause.trigger, clause.subject)
+            for clause in program.clauses
+            if any(op is Op.OWES for op, _, _ in clause.code)
         )
         # For each fact: the periods (NONE for the term) whose running totals a report must keep, its own
         # period first; the others are spans of rates that clauses `on used` need.

@@ -21,7 +21,7 @@ OBLIGATION: Final = 20  # an obligation to one payee: a record, index rows, an e
 GRANT: Final = 4  # a grant on one asset: exclusivity, the agreement's record
 TITLE: Final = 16  # a title whose claims begin or end: added up at every acceptance
 GAS: Final = 8  # so many units of a program's gas are one
-OPEN_ITEM: Final = 1  # an unpaid obligation that a close or a payment reads and writes back
+OPEN_ITEM: Final = 4  # an unpaid obligation that a close or a payment reads and writes back
 BINDING: Final = 8  # a leg of terms that are bound in this block, beyond the free ones
 BINDING_FREE: Final = 16  # legs whose binding the declared cost pays for
 SHEET_RESERVED: Final = 4  # payees that an ancestor may come to have while an agreement runs
@@ -29,7 +29,7 @@ SHEET_RESERVED: Final = 4  # payees that an ancestor may come to have while an a
 WORK_PER_BLOCK: Final = 32_000  # about 26 ms
 COMMAND_MAX: Final = 16_000  # of what one trigger's clauses do, with the binding of their terms
 GROUP_MAX: Final = 512  # obligations of one debtor and one due date; a payment touches as many
-OPEN_MAX: Final = 4_096  # unpaid obligations of an agreement
+OPEN_MAX: Final = 2_048  # unpaid obligations of an agreement
 
 assert COMMAND_MAX + OPEN_MAX * OPEN_ITEM <= WORK_PER_BLOCK, "what may be agreed fits into an empty block"
 assert GROUP_MAX * OBLIGATION + OPEN_MAX * OPEN_ITEM <= WORK_PER_BLOCK, "what may be owed can be paid"

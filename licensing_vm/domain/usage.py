@@ -258,9 +258,10 @@ def _on_used(
     program = terms.program
     bound = bound_agreement(context, agreement)
     bound.must_keep_within(agreement.agreement)
-    context.must_have_room(OPEN_MAX * OPEN_ITEM)
-    items = len(course_of(context, agreement.agreement).open)
-    context.spend(bound.reached(Trigger.USED, at) + items * OPEN_ITEM)
+    if (Trigger.USED, at) in terms.owing:
+        context.must_have_room(OPEN_MAX * OPEN_ITEM)
+        context.spend(len(course_of(context, agreement.agreement).open) * OPEN_ITEM)
+    context.spend(bound.reached(Trigger.USED, at))
     facts = list(bound.no_facts)
     facts[at] = total
     befores = tuple(before.get(rate.over, 0) if rate.fact == at else 0 for rate in program.rates)

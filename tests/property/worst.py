@@ -270,7 +270,7 @@ WORST: Mapping[str, Make] = {
     "payments of 120 obligations": closes_and_pays(120, 70, paying=10),
     "payments of a part of 120": closes_and_pays(120, 70, paying=5),
     "payments of a part of 512": closes_and_pays(512, 10, paying=5),
-    "reports, 2 obligations each": reports(2, 300, "owes"),
+    "reports, 2 obligations each": reports(2, 180, "owes"),
     "reports, cash to 400 each": reports(400, 40, "pays"),
     "claims": claims,
     "an offer of 1,024 assets": catalogue,
