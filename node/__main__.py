@@ -200,8 +200,9 @@ def _new_passphrase() -> str:
 
 
 def _genesis(arguments: argparse.Namespace) -> int:
-    from node import app, founding
+    from node import app
     from node.devnet.network import DEV_CURRENCIES
+    from node.operations import founding
 
     validators = [founding.parse_validator(text) for text in arguments.validator]
     making = arguments.name is not None or arguments.out is not None
@@ -230,8 +231,8 @@ def _genesis(arguments: argparse.Namespace) -> int:
 
 
 def _network(arguments: argparse.Namespace) -> int:
-    from node import founding
     from node.devnet import network
+    from node.operations import founding
 
     if not 1 <= arguments.nodes <= network.NODES_MAX:
         print(f"network: --nodes is {arguments.nodes}, not 1 to {network.NODES_MAX}.", file=sys.stderr)

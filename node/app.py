@@ -22,7 +22,6 @@ from licet.genesis import Genesis, parse_genesis
 from licet.keys import load_key
 from licet.types import ChainId, ValidatorIndex
 
-from node import descriptors, logs
 from node.api.admin_service import AdminService
 from node.api.decisions import Decisions
 from node.api.ledger_service import LedgerService
@@ -31,14 +30,15 @@ from node.api.quotas import Quotas
 from node.api.server import AdminServer, ApiServer
 from node.api.status import StatusView
 from node.api.submissions import Submissions
-from node.assembly import Node, assemble, chain_config, create_signing_record
-from node.clock import Clock, VirtualClock, WallClock
 from node.config import Config, check_peers
-from node.driver import Driver
-from node.keyfiles import refuse_development_keys
+from node.ledger.assembly import Node, assemble, chain_config, create_signing_record
 from node.net.grpc_transport import GrpcTransport, TransportConfig
 from node.net.peers import PeerTable
-from node.status import at_start
+from node.operations import descriptors, logs
+from node.operations.keyfiles import refuse_development_keys
+from node.operations.status import at_start
+from node.runtime.clock import Clock, VirtualClock, WallClock
+from node.runtime.driver import Driver
 from node.storage.errors import StorageError
 from node.storage.folder import DataFolder
 from node.storage.leveldb import LevelDBOptions, LevelDBStorage
@@ -279,7 +279,7 @@ class App:
         )
         service, admin_service, quotas = self._services()
         if config.metrics_listen is not None:
-            from node.metrics import MetricsServer, NodeCollector
+            from node.operations.metrics import MetricsServer, NodeCollector
 
             collector = NodeCollector(self.driver, self.peers, quotas)
             metrics = MetricsServer(collector, connections_max=self.bounds.metrics)

@@ -9,15 +9,15 @@ from licet.types import TimestampMs
 from licet.v1 import admin_pb2 as pb
 from licet.v1.admin_pb2_grpc import AdminServiceServicer
 
-from node import logs
 from node.api.errors import RequestInvalid
 from node.api.ledger_service import answering
 from node.api.pages import page_size
 from node.api.status import StatusView
 from node.config import LOG_LEVELS
-from node.driver import Driver
-from node.health import WHY_NOT
 from node.net.peers import PeerTable
+from node.operations import logs
+from node.operations.health import WHY_NOT
+from node.runtime.driver import Driver
 
 ADVANCE_S = 30.0
 ADVANCE_MS_MAX = 20 * 366 * 86_400_000

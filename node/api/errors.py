@@ -13,7 +13,7 @@ import grpc
 from licet.errors import Fault, LicetError
 from licet.status_details import METADATA_KEY, ErrorInfo, encode_status
 
-from node import logs
+from node.operations import logs
 
 # Codes that say more than their fault's owner does; all others follow `_BY_FAULT`.
 STATUS_BY_CODE: Final = {

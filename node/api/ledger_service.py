@@ -27,7 +27,7 @@ from node.api.queries import Queries, format_cursor
 from node.api.status import StatusView
 from node.api.submissions import Submissions
 from node.api.turns import Turns
-from node.submit import Ledger
+from node.core.submit import Ledger
 
 R = TypeVar("R")
 

@@ -23,13 +23,13 @@ from licet.types import Hash32, Height
 from licensing_vm.program.encoding import decode as decode_program
 from licensing_vm.program.model import Program
 from licensing_vm.transition import Machine
-from node import indexes
 from node.api.brief import is_of
 from node.api.errors import NotFound, RequestInvalid
 from node.api.pages import BREATHE_EVERY, Page, collect, collect_slowly, key_of, page_size
-from node.archive import StoredBlocks
-from node.indexes import StoredReceipt
-from node.proofs import Proofs
+from node.ledger import indexes
+from node.ledger.archive import StoredBlocks
+from node.ledger.indexes import StoredReceipt
+from node.ledger.proofs import Proofs
 from node.storage.port import Storage
 
 T = TypeVar("T")

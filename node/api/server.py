@@ -18,11 +18,11 @@ from licet.v1 import admin_pb2, ledger_pb2
 from licet.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from licet.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
 
-from node import descriptors
 from node.api.admin_service import AdminService
 from node.api.ledger_service import LedgerService
 from node.config import Address
 from node.net.grpc_transport import PortInUse
+from node.operations import descriptors
 
 SOCKET_PATH_BYTES_MAX: Final = 100
 SOCKET_MODE: Final = 0o600

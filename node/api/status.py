@@ -12,10 +12,10 @@ from licet.genesis import Genesis
 from licet.types import ChainId
 from licet.v1 import ledger_pb2 as pb
 
-from node import health
 from node.api.queries import Queries
+from node.core.submit import Ledger
 from node.net.peers import PeerTable
-from node.submit import Ledger
+from node.operations import health
 
 # Every view lacks votes for some milliseconds; only one that lasts is worth saying whom it waits for.
 STALLED_S: Final = 2.0

@@ -24,8 +24,7 @@ from node.api import mapping
 from node.api.brief import brief_receipt
 from node.api.errors import NotFound, RequestInvalid, abort, status_of
 from node.api.quotas import Quotas
-from node.indexes import StoredReceipt
-from node.submit import (
+from node.core.submit import (
     SUBMIT_BYTES_MAX,
     SUBMIT_TRANSACTIONS_MAX,
     Admitted,
@@ -35,7 +34,8 @@ from node.submit import (
     Pending,
     Refused,
 )
-from node.verifier import Verifier
+from node.core.verifier import Verifier
+from node.ledger.indexes import StoredReceipt
 
 WAIT_S: Final = 60.0  # at most; a client's own deadline ends the call before
 # Refusals for the node's own state, not the transaction's: the same bytes may be sent again.

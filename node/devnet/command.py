@@ -105,9 +105,9 @@ def _import_before_fork() -> None:
     import uvloop
 
     import node.devnet.console
-    import node.metrics
+    import node.operations.metrics
 
-    assert all((grpc_reflection, uvloop, node.devnet.console, node.metrics))
+    assert all((grpc_reflection, uvloop, node.devnet.console, node.operations.metrics))
     gc.collect()
     gc.freeze()  # pages that stay shared between the nodes
 

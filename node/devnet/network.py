@@ -5,7 +5,7 @@
     FOLDER/n1/            node.toml, validator.key, data/ (made by `init`), node.log
 
 A development network has keys that everybody knows; a real one gets fresh keys, which the members then
-take to machines of their own. The genesis itself is made by `node.founding`.
+take to machines of their own. The genesis itself is made by `node.operations.founding`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from licet.errors import Fault, LicetError
 from licet.genesis import Currency, Genesis, GenesisParty, Parameters, Validator, parse_genesis
 from licet.keys import generate_key, save_key
 
-from node import founding
 from node.config import Address, render
-from node.keyfiles import development_key
 from node.net.grpc_transport import PortInUse
+from node.operations import founding
+from node.operations.keyfiles import development_key
 from node.storage.errors import DataFolderInUse
 from node.storage.schema import LOCK_FILE
 

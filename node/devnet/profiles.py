@@ -14,7 +14,7 @@ from typing import Final
 from licet.keys import save_key
 
 from node.devnet.network import DEMO_PARTIES, NetworkFolder
-from node.keyfiles import development_key
+from node.operations.keyfiles import development_key
 
 FILE: Final = "licet.toml"
 DEFAULT_LABEL: Final = "advertiser"

@@ -27,8 +27,8 @@ from node.api import calls
 from node.api.calls import CallFailed
 from node.devnet.network import DEMO_PARTIES, NetworkFolder
 from node.devnet.processes import Condition, NodeProcess
-from node.health import outlook
-from node.keyfiles import development_key
+from node.operations.health import outlook
+from node.operations.keyfiles import development_key
 
 READY_S: Final = 30.0
 CALL_S: Final = 5.0

@@ -2,7 +2,7 @@
 
 Form and limits are checked here and the peer is blamed (C-16). What is inside a message's byte
 strings is decoded by those who own it: consensus messages by `consensus.codec`, batches by
-`node.batches`. All messages of a turn go in one frame, unless they are longer than `FRAME_BYTES_AIM`.
+`node.core.batches`. All messages of a turn go in one frame, unless they are longer than `FRAME_BYTES_AIM`.
 """
 
 from __future__ import annotations

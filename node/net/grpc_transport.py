@@ -25,13 +25,13 @@ from licet.crypto import SigningKey
 from licet.errors import Fault, LicetError
 from licet.types import ChainId, ValidatorIndex
 
-from node import descriptors, logs
 from node.config import Address
 from node.net import frames
 from node.net.frames import Frame, Hello, Item, PeerFault, Proof, Standing
 from node.net.peer_messages import FRAME_BYTES_MAX, Participation, PeerMessage
 from node.net.peers import PeerState, PeerTable
 from node.net.port import SEND_QUEUE_BYTES_MAX, Receiver
+from node.operations import descriptors, logs
 
 METHOD: Final = "/licet.v1.PeerService/Exchange"
 HANDSHAKE_S: Final = 5.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consensus import codec
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from node.net.peer_messages import (
     FRAME_BYTES_MAX,
     FRAME_MESSAGES_MAX,

@@ -1,7 +1,7 @@
 """What nodes say to each other, as frozen values; `node.net.frames` gives the protobuf.
 
 Consensus messages travel as the bytes of `consensus.codec` and payload batches
-as the bytes of `node.batches`: the transport never looks inside either. Nothing
+as the bytes of `node.core.batches`: the transport never looks inside either. Nothing
 here is trusted: the driver decodes, checks and verifies before the core sees it.
 """
 

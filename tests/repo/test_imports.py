@@ -106,7 +106,7 @@ def test_pure_rooms_import_only_the_allow_list(room: str) -> None:
         "licet.client",
         "licet.v1.ledger_pb2",
         "licet",
-        "node.core",
+        "node.core.core",
         "consensus.cli.main",
     ],
 )

@@ -13,7 +13,7 @@ from licet.types import Hash32, ValidatorIndex
 
 from consensus import codec
 from consensus.messages import Message
-from node.core_effects import CoreMessage
+from node.core.effects import CoreMessage
 from node.net.peer_messages import (
     Batches,
     BatchesMissing,

@@ -34,6 +34,6 @@ def memoised() -> Iterator[SignatureMemo]:
     memo = SignatureMemo()
     with (
         patch("licet.certificate.signature_valid", memo),
-        patch("node.batches.signature_valid", memo),
+        patch("node.core.batches.signature_valid", memo),
     ):
         yield memo

@@ -1,4 +1,4 @@
-"""The shell's duty: a turn's effects in the contract's order (`node.core_effects`), step by step.
+"""The shell's duty: a turn's effects in the contract's order (`node.core.effects`), step by step.
 
 Every yield is a persistence point, at which the plan may let the process or the
 machine die. Blocks are executed beside the turns, one at a time.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from consensus.events import Tick
-from node.core_effects import CoreEffects, CoreSend
-from node.core_events import BlockExecuted
-from node.executor import Prepared
+from node.core.effects import CoreEffects, CoreSend
+from node.core.events import BlockExecuted
+from node.ledger.executor import Prepared
 from node.storage.errors import StorageError
 from node.storage.wal import PayloadKind
 from tests.sim.process import Process, Steps

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from licet.types import Hash32, ValidatorIndex
 
-from node import assembly
-from node.core_effects import ReadyBlock
-from node.core_events import CoreEvent
+from node.core.effects import ReadyBlock
+from node.core.events import CoreEvent
+from node.ledger import assembly
 
 Work = Callable[[], Iterator[CoreEvent]]  # makes a turn's events when their turn has come
 Steps = Iterator[tuple[str, int]]  # persistence points, each with the time that passes there

@@ -1,6 +1,6 @@
-"""A simulated process: the node's own parts (`node.assembly`), and a shell that performs their effects.
+"""A simulated process: the node's own parts (`ledger.assembly`), and a shell that performs their effects.
 
-The effects of a turn are performed in the contract's order (`node.core_effects`):
+The effects of a turn are performed in the contract's order (`node.core.effects`):
 payload, sync, votes, sync, send, execute. Between any two of these steps lies a
 persistence point, at which the plan may let the process or the whole machine die.
 Storage and files outlive it; a restart goes through `assemble`, as a node's does.
@@ -19,10 +19,9 @@ from consensus import votelog
 from consensus.errors import PeerFault
 from consensus.events import PeerConnected, PeerLost, Received
 from consensus.verify import verify
-from node import assembly
-from node.batches import batch_digest
-from node.core_effects import CoreEffects, merge_turn
-from node.core_events import (
+from node.core.batches import batch_digest
+from node.core.effects import CoreEffects, merge_turn
+from node.core.events import (
     AdmittedTransactions,
     BatchArrived,
     BatchesNotHeld,
@@ -32,7 +31,9 @@ from node.core_events import (
     CoreEvent,
     Submitted,
 )
-from node.indexes import receipt_of
+from node.core.verifier import InvalidBatch
+from node.ledger import assembly
+from node.ledger.indexes import receipt_of
 from node.net.peer_messages import (
     Batches,
     BatchesMissing,
@@ -44,7 +45,6 @@ from node.net.peer_messages import (
 from node.storage.errors import StorageError
 from node.storage.memory import MemoryStorage
 from node.storage.schema import VOTES_FILE
-from node.verifier import InvalidBatch
 from tests.sim.clock import NodeClock
 from tests.sim.disk import SimDisk
 from tests.sim.genesis import make_genesis, validator_key

@@ -6,7 +6,7 @@ from functools import partial
 
 from licet.types import Height
 
-from node.indexes import receipts_after
+from node.ledger.indexes import receipts_after
 from tests.sim.checkers import check_all
 from tests.sim.cluster import Cluster
 from tests.sim.genesis import START_MS

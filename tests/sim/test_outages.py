@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from licet.types import Hash32
 
-from node.executor import Prepared
+from node.ledger.executor import Prepared
 from node.storage.memory import MemoryStorage
 from node.storage.schema import PAYLOAD_FILE
 from tests.sim.checkers import check_all

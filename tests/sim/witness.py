@@ -8,8 +8,8 @@ from licet.certificate import Vote, VoteKind
 
 from consensus.messages import Proposal, Resync
 from consensus.types import Block
-from node.core_effects import CoreSend, ReadyBlock
-from node.executor import Prepared
+from node.core.effects import CoreSend, ReadyBlock
+from node.ledger.executor import Prepared
 from node.storage.schema import PAYLOAD_FILE, VOTES_FILE
 from tests.sim.history import SeenBlock, SeenCommit
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from licet.certificate import FIRST_EPOCH, Vote, VoteKind, sign_vote
 from licet.types import ZERO_HASH, Hash32, ValidatorIndex, View
 
-from node.core_effects import CoreMessage, CoreSend
+from node.core.effects import CoreMessage, CoreSend
 from tests.sim.genesis import make_genesis
 from tests.sim.network import Frame
 

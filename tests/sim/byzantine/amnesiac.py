@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
-from node import assembly
+from node.ledger import assembly
 from node.storage.schema import VOTES_FILE
 from tests.sim.byzantine.adversary import Adversary
 from tests.sim.genesis import make_genesis

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from consensus.messages import Proposal
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 from tests.sim.world import MS
 

@@ -11,7 +11,7 @@ from licet.types import TimestampMs
 
 from consensus.messages import Proposal
 from consensus.types import Block
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 
 

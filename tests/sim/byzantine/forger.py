@@ -8,7 +8,7 @@ from typing import ClassVar
 from licet.certificate import FIRST_EPOCH, Certificate, CertificateKind, Vote, VoteKind
 from licet.types import ZERO_HASH, Hash32, Signature, ValidatorIndex, View
 
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 from tests.sim.genesis import VALIDATORS
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from licet.certificate import Vote
 
 from consensus.messages import Proposal, Resync
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 from tests.sim.byzantine.equivocator import twin_of
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from licet.certificate import Vote, VoteKind
 
 from consensus.messages import Proposal
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 
 

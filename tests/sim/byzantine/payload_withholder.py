@@ -9,7 +9,7 @@ from typing import ClassVar
 from licet.builder import build_transaction
 from licet.transactions import Money, Transfer
 
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from node.net.peer_messages import Batches, BatchesMissing, BatchOffer
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 from tests.sim.genesis import CURRENCY, PARTIES, make_genesis, party_key

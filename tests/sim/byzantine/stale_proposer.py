@@ -11,7 +11,7 @@ from licet.types import Hash32, Height, TimestampMs, View
 
 from consensus.messages import Proposal
 from consensus.types import Block
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary, Outgoing
 from tests.sim.genesis import VALIDATORS
 

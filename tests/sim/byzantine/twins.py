@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from licet.types import ValidatorIndex
 
-from node.core_effects import CoreSend
+from node.core.effects import CoreSend
 from tests.sim.byzantine.adversary import Adversary
 from tests.sim.clock import NodeClock
 from tests.sim.genesis import START_MS

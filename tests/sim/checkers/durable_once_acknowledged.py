@@ -7,7 +7,7 @@ from functools import lru_cache
 from licet.codec import decode_transaction
 from licet.types import Hash32, Height
 
-from node.batches import parse_batch
+from node.core.batches import parse_batch
 from node.storage.port import Storage
 from tests.sim.genesis import make_genesis
 from tests.sim.history import History

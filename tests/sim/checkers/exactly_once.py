@@ -6,7 +6,7 @@ from collections import Counter
 
 from licet.types import Height
 
-from node.indexes import receipts_after
+from node.ledger.indexes import receipts_after
 from tests.sim.history import History
 
 

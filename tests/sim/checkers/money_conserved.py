@@ -16,8 +16,8 @@ from licet.transactions import AcceptOffer, CreateOffer, Deposit, Transaction, T
 from licet.types import Height
 
 from consensus.types import Block
-from node.batches import parse_batch
-from node.indexes import receipts_after
+from node.core.batches import parse_batch
+from node.ledger.indexes import receipts_after
 from node.storage.port import Storage
 from tests.sim import shop
 from tests.sim.genesis import BANK, CURRENCY, PARTIES, make_genesis

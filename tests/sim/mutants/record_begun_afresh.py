@@ -10,8 +10,8 @@ from licet.types import PublicKey
 
 from consensus import votelog
 from consensus.config import ChainConfig
-from node import assembly, recovery
-from node.recovery import OpenedVotes
+from node.ledger import assembly, recovery
+from node.ledger.recovery import OpenedVotes
 from node.storage.files import Files
 from node.storage.schema import VOTES_FILE
 from node.storage.wal import VotesFile

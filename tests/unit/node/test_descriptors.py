@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from node import descriptors
+from node.operations import descriptors
 
 
 @pytest.mark.parametrize("limit", [64, 256, 1024, 20_000, 1_048_576])

@@ -15,8 +15,8 @@ from licet.genesis import Currency, Genesis, GenesisParty, Parameters, Validator
 
 from licensing_vm.domain.parties import KINDS
 from node import __main__ as command
-from node import founding
-from node.keyfiles import development_key
+from node.operations import founding
+from node.operations.keyfiles import development_key
 
 KEYS = [SigningKey(bytes([index + 1]) * 32) for index in range(5)]
 VALIDATORS = [Validator(name=f"n{at + 1}", public_key=key.public_key) for at, key in enumerate(KEYS[:4])]

@@ -9,8 +9,8 @@ from licet.certificate import ExecutedRoots
 from licet.types import ZERO_HASH, Hash32, Height
 
 from licensing_vm.transition import Executed, Place, Status
-from node import indexes
-from node.indexes import CHUNK_BYTES, CHUNK_RECEIPTS
+from node.ledger import indexes
+from node.ledger.indexes import CHUNK_BYTES, CHUNK_RECEIPTS
 from node.storage.memory import MemoryStorage
 from node.storage.port import WriteBatch
 from node.storage.schema import Kind

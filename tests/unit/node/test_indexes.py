@@ -9,7 +9,7 @@ from licet.transactions import Money, Transfer
 from licet.types import ZERO_HASH, Hash32, Height
 
 from licensing_vm.transition import BlockResult
-from node import indexes
+from node.ledger import indexes
 from node.storage.memory import MemoryStorage
 from node.storage.port import WriteBatch
 from tests.unit.licensing_vm.domain.kit import EUR, Ledger, key_of

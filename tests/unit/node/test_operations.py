@@ -12,11 +12,11 @@ from licet.certificate import ValidatorSet
 from licet.crypto import SigningKey
 from licet.types import ValidatorIndex
 
-from node import health, keyfiles, logs
 from node.devnet import network
 from node.devnet.durations import target_ms, text_of
 from node.net.peer_messages import Participation
 from node.net.peers import PeerTable
+from node.operations import health, keyfiles, logs
 
 JANUARY = 1_767_225_600_000  # 2026-01-01T00:00Z
 

@@ -14,11 +14,12 @@ from licet.crypto import SigningKey
 from licet.types import ValidatorIndex
 
 from node import __main__ as command
-from node import app, config, founding, health
-from node.metrics import NodeCollector
+from node import app, config
 from node.net.peer_messages import Participation
 from node.net.peers import PeerTable
-from node.stages import Stages
+from node.operations import founding, health
+from node.operations.metrics import NodeCollector
+from node.runtime.stages import Stages
 from node.storage.errors import AcknowledgedLost, StorageDead
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -16,7 +16,7 @@ from licet.v1.ledger_pb2_grpc import LedgerServiceStub
 from node import app, config
 from node.devnet import network
 from node.devnet.network import HOST, Ports
-from node.keyfiles import development_key
+from node.operations.keyfiles import development_key
 
 TERMS = Path(__file__).resolve().parents[4] / "examples" / "terms"
 

@@ -15,8 +15,8 @@ from licet.transactions import BODY_BYTES_MAX, Command, KeySignature, Money, Tra
 from licet.types import ChainId, Signature
 from licet.v1 import ledger_pb2 as pb
 
-from node.keyfiles import development_key
-from node.submit import SUBMIT_TRANSACTIONS_MAX
+from node.core.submit import SUBMIT_TRANSACTIONS_MAX
+from node.operations.keyfiles import development_key
 from tests.unit.node.api.conftest import Running
 
 

@@ -9,7 +9,7 @@ from licet.types import Hash32
 from licet.v1 import ledger_pb2 as pb
 
 from licensing_vm.domain.context import Context
-from node import indexes
+from node.ledger import indexes
 from tests.unit.node.api.conftest import Running
 from tests.unit.node.api.test_main_job import fund, offer_a_photo
 

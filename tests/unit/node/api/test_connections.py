@@ -8,7 +8,7 @@ import grpc
 import pytest
 from licet.v1 import ledger_pb2
 
-from node import descriptors
+from node.operations import descriptors
 from tests.unit.node.api.conftest import Running
 
 

@@ -13,7 +13,7 @@ from licet.outcomes import RefusedAtAdmission
 from licet.proof import read_proof, verify
 from licet.v1 import ledger_pb2 as pb
 
-from node.keyfiles import development_key
+from node.operations.keyfiles import development_key
 from tests.unit.node.api.conftest import TERMS, Running
 
 

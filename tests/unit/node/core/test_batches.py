@@ -7,9 +7,9 @@ from licet.crypto import SigningKey
 from licet.errors import InvalidEncoding, LicetError
 from licet.types import Hash32, TimestampMs, ValidatorIndex
 
-from node.batches import batch_digest, encode_batch, parse_batch
-from node.submit import Expired, TooFarAhead, WrongChainTransaction
-from node.verifier import InvalidBatch, TooCostly, TooLarge
+from node.core.batches import batch_digest, encode_batch, parse_batch
+from node.core.submit import Expired, TooFarAhead, WrongChainTransaction
+from node.core.verifier import InvalidBatch, TooCostly, TooLarge
 from tests.unit.node.core import world
 
 CHAIN = world.genesis().chain_id()

@@ -10,10 +10,10 @@ from licet.types import ZERO_HASH, Epoch, Hash32, TimestampMs, ValidatorIndex, V
 from consensus.effects import BuildProposal, CheckPayload, Effects, Send
 from consensus.events import Executed, PayloadChecked, PeerConnected, ProposalBuilt, Tick, WorkChanged
 from consensus.types import Block, Verdict
-from node.batches import Batch
-from node.core import Core
-from node.core_effects import CoreEffects, CoreSend
-from node.core_events import (
+from node.core.batches import Batch
+from node.core.core import Core
+from node.core.effects import CoreEffects, CoreSend
+from node.core.events import (
     BatchArrived,
     BatchesNotHeld,
     BatchesOffered,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from licet.types import Hash32, ValidatorIndex
 
-from node.fetches import Fetches
+from node.core.fetches import Fetches
 from node.limits import FETCH_RETRY_US
 
 A, B = Hash32(b"a" * 32), Hash32(b"b" * 32)

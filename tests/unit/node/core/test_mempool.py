@@ -7,8 +7,8 @@ from licet.types import Hash32, TimestampMs, ValidatorIndex, View
 
 from consensus.effects import BuildProposal
 from consensus.types import RecentDigest, Verdict
-from node import mempool as module
-from node.mempool import Added, Mempool
+from node.core import mempool as module
+from node.core.mempool import Added, Mempool
 from tests.unit.node.core import world
 
 

@@ -7,8 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from licet.types import Hash32, ValidatorIndex
 
 from consensus.types import Block
-from node.batches import Batch
-from node.mempool import Added, Mempool
+from node.core.batches import Batch
+from node.core.mempool import Added, Mempool
 from tests.unit.node.core import world
 
 BATCHES = [

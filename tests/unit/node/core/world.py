@@ -39,12 +39,12 @@ from consensus.messages import Message
 from consensus.status import Status
 from consensus.types import Block, CommittedBlock, Recovered
 from licensing_vm.transition import initial_entries
-from node.assembly import chain_config
-from node.batches import Batch, encode_batch
-from node.core import Core
-from node.core_events import AdmittedTransactions
+from node.core.batches import Batch, encode_batch
+from node.core.core import Core
+from node.core.events import AdmittedTransactions
+from node.core.verifier import Verifier
+from node.ledger.assembly import chain_config
 from node.storage.state_tree import StateTree
-from node.verifier import Verifier
 
 START_MS = TimestampMs(1_760_000_000_000)
 DEPTH = 2

@@ -17,10 +17,10 @@ from licet.receipts import read_receipt
 from licet.transactions import KeySignature
 from licet.types import Hash32, Height, TimestampMs
 
-from node import indexes
+from node.core.submit import Admitted, Expired, Finalized, Pending, Refused, Stopping
+from node.ledger import indexes
 from node.storage.errors import StorageDead
 from node.storage.files import RealFile
-from node.submit import Admitted, Expired, Finalized, Pending, Refused, Stopping
 from tests.unit.node.core import world
 from tests.unit.node.driver.world import Member, members
 

@@ -8,9 +8,7 @@ import pytest
 from licet.types import Hash32, Height, ValidatorIndex
 
 from consensus.messages import FinalizedRequest
-from node import inbox as inbox_module
-from node.core_effects import CoreSend
-from node.inbox import Inbox
+from node.core.effects import CoreSend
 from node.net import outgoing
 from node.net.peer_messages import (
     FRAME_BYTES_MAX,
@@ -19,6 +17,8 @@ from node.net.peer_messages import (
     BatchRequest,
     ConsensusMessage,
 )
+from node.runtime import inbox as inbox_module
+from node.runtime.inbox import Inbox
 
 A, B = ValidatorIndex(1), ValidatorIndex(2)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from licet.genesis import Genesis
 from licet.types import ValidatorIndex
 
-from node.assembly import assemble, chain_config, create_signing_record
-from node.clock import VirtualClock, WallClock
-from node.driver import Driver
+from node.ledger.assembly import assemble, chain_config, create_signing_record
 from node.net.peer_messages import PeerMessage
 from node.net.port import Receiver
+from node.runtime.clock import VirtualClock, WallClock
+from node.runtime.driver import Driver
 from node.storage.folder import DataFolder
 from node.storage.leveldb import LevelDBStorage
 from tests.unit.node.core import world

@@ -13,12 +13,12 @@ from licet.certificate import ValidatorSet
 from licet.crypto import SigningKey
 from licet.types import ChainId, ValidatorIndex
 
-from node import health
 from node.config import Address
 from node.net import frames, grpc_transport
 from node.net.grpc_transport import METHOD, GrpcTransport, PortInUse, TransportConfig
 from node.net.peer_messages import ConsensusMessage, Participation
 from node.net.peers import PeerTable
+from node.operations import health
 from tests.unit.node.net.inbox import LIMIT_S, Inbox
 
 CHAIN = ChainId(b"c" * 32)

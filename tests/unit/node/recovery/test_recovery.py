@@ -11,11 +11,11 @@ from licet.transactions import RegisterAsset
 from licet.types import ZERO_HASH, Hash32, Height, ValidatorIndex
 
 from consensus.types import Block
-from node import indexes
-from node.assembly import Node, assemble, chain_config, create_signing_record
-from node.batches import Batch, encode_batch
-from node.core_effects import ReadyBlock
-from node.executor import GenesisMismatch
+from node.core.batches import Batch, encode_batch
+from node.core.effects import ReadyBlock
+from node.ledger import indexes
+from node.ledger.assembly import Node, assemble, chain_config, create_signing_record
+from node.ledger.executor import GenesisMismatch
 from node.storage.memory import MemoryStorage
 from node.storage.schema import Kind
 from node.storage.wal import PayloadKind

@@ -10,8 +10,8 @@ from licet.types import Hash32, Height
 
 from consensus.effects import Effects, Isolate
 from consensus.types import Block, CommittedBlock
-from node.batches import Batch
-from node.core_effects import CoreEffects, CoreSend, ReadyBlock
+from node.core.batches import Batch
+from node.core.effects import CoreEffects, CoreSend, ReadyBlock
 
 
 class Archive(Protocol):

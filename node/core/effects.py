@@ -28,7 +28,7 @@ from consensus.evidence import Evidence
 from consensus.messages import Message
 from consensus.trace import TraceEntry
 from consensus.types import Block
-from node.batches import Batch
+from node.core.batches import Batch
 from node.net.peer_messages import Batches, BatchesMissing, BatchOffer, BatchRequest, ClockMoved
 
 CoreMessage = Message | Batches | BatchRequest | BatchesMissing | BatchOffer | ClockMoved

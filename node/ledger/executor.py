@@ -22,8 +22,8 @@ from licet.transactions import Transaction
 from licet.types import Hash32, Height
 
 from licensing_vm.transition import BlockInput, BlockResult, Executed, Machine, Place, Status
-from node.core_effects import ReadyBlock
-from node.indexes import block_records, forget_used_ids, is_settled, used_ids, used_ids_record
+from node.core.effects import ReadyBlock
+from node.ledger.indexes import block_records, forget_used_ids, is_settled, used_ids, used_ids_record
 from node.storage.log import MerkleLog
 from node.storage.port import Record, Storage, WriteBatch
 from node.storage.state import State

@@ -19,12 +19,12 @@ from licet.transactions import Transaction
 from licet.types import SIGNATURE_BYTES, Hash32, TimestampMs
 
 from licensing_vm.transition import Machine
-from node.batches import BATCH_HEAD_BYTES
-from node.core_events import AdmittedTransactions
+from node.core.batches import BATCH_HEAD_BYTES
+from node.core.events import AdmittedTransactions
+from node.core.submit import Finalized, Refused
+from node.core.verifier import Verifier
 from node.limits import ADMISSION_LINGER_US, ADMISSION_PATIENCE_US, BATCH_TRANSACTIONS_TARGET
-from node.submit import Finalized, Refused
-from node.verifier import Verifier
-from node.waiting import Call, Waiting
+from node.runtime.waiting import Call, Waiting
 
 _OVERHEAD: int = BATCH_HEAD_BYTES + SIGNATURE_BYTES
 

@@ -15,7 +15,7 @@ from licet.transactions import Transaction
 from licet.types import Hash32, TimestampMs, ValidatorIndex
 
 from consensus.events import Event, PeerConnected, PeerLost, Received, Tick
-from node.batches import Batch
+from node.core.batches import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from licet.errors import Fault, LicetError
 from licet.proof import ProofFile, log_claim, state_claim
 from licet.types import ChainId, Height
 
-from node.archive import StoredBlocks
-from node.indexes import StoredReceipt
+from node.ledger.archive import StoredBlocks
+from node.ledger.indexes import StoredReceipt
 from node.storage.errors import HeightNotKept
 from node.storage.log import MerkleLog
 from node.storage.port import Storage

@@ -21,8 +21,8 @@ from licet.genesis import Parameters
 from licet.transactions import Transaction
 from licet.types import SIGNATURE_BYTES, ChainId, TimestampMs
 
-from node.batches import BATCH_HEAD_BYTES, Batch, BatchForm, batch_digest, parse_batch
-from node.submit import Expired, TooFarAhead, WrongChainTransaction
+from node.core.batches import BATCH_HEAD_BYTES, Batch, BatchForm, batch_digest, parse_batch
+from node.core.submit import Expired, TooFarAhead, WrongChainTransaction
 
 Cost: TypeAlias = Callable[[Transaction], int]
 SignatureCheck: TypeAlias = Callable[[bytes, bytes, Tag, bytes], bool]

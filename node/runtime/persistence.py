@@ -7,7 +7,7 @@ Errors are the files' own (`StorageDead`): the caller sends nothing of the turn.
 
 from __future__ import annotations
 
-from node.core_effects import CoreEffects
+from node.core.effects import CoreEffects
 from node.storage.wal import PayloadFile, PayloadKind, VotesFile
 
 

@@ -14,14 +14,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from node import descriptors, health
 from node.config import Address
 from node.net.grpc_transport import PortInUse
+from node.operations import descriptors, health
 
 if TYPE_CHECKING:
     from node.api.quotas import Quotas
-    from node.driver import Driver
     from node.net.peers import PeerTable
+    from node.runtime.driver import Driver
 
 REQUEST_BYTES_MAX: Final = 8192
 REQUEST_S: Final = 5.0

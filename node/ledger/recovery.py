@@ -22,14 +22,14 @@ from consensus.config import ChainConfig
 from consensus.errors import SigningRecordDamaged, SigningRecordMissing
 from consensus.types import Block, RecentDigest, Recovered
 from consensus.votelog import VoteLogState
-from node.batches import Batch
-from node.indexes import roots_at
+from node.core.batches import Batch
+from node.core.verifier import Verifier
+from node.ledger.indexes import roots_at
 from node.storage.errors import FileMissing
 from node.storage.files import Files
 from node.storage.port import Storage
 from node.storage.schema import Kind, height_key
 from node.storage.wal import PayloadFile, PayloadKind, VotesFile
-from node.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,9 @@ from consensus.events import (
 from consensus.messages import Proposal
 from consensus.ports import Ordering
 from consensus.types import Block, CommittedBlock, Recovered, Verdict
-from node.batches import Batch, encode_batch
-from node.core_effects import CoreEffects, CoreMessage, CoreSend, ReadyBlock
-from node.core_events import (
+from node.core.batches import Batch, encode_batch
+from node.core.effects import CoreEffects, CoreMessage, CoreSend, ReadyBlock
+from node.core.events import (
     BatchArrived,
     BatchesNotHeld,
     BatchesOffered,
@@ -53,15 +53,15 @@ from node.core_events import (
     CoreEvent,
     Submitted,
 )
-from node.core_parts import Archive, Collected, CommittedEntry
-from node.fetches import Fetches
+from node.core.fetches import Fetches
+from node.core.mempool import Added, Mempool
+from node.core.parts import Archive, Collected, CommittedEntry
 from node.limits import (
     EXPIRY_SLACK_MS,
     INVALID_DIGESTS_MAX,
     OFFER_AGE_US_MIN,
     OFFER_DIGESTS_MAX,
 )
-from node.mempool import Added, Mempool
 from node.net.peer_messages import (
     BATCHES_BYTES_MAX,
     DIGESTS_MAX,

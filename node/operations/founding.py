@@ -35,7 +35,7 @@ from licet.transactions import valid_name
 from licet.types import ZERO_HASH, Hash32, Height, PublicKey
 
 from licensing_vm.transition import initial_entries
-from node.keyfiles import refuse_development_keys
+from node.operations.keyfiles import refuse_development_keys
 from node.storage.memory import MemoryStorage
 from node.storage.state import State
 
@@ -136,7 +136,7 @@ def _party_kind(kind: object) -> str:
 
 
 def initial_root(genesis: Genesis) -> Hash32:
-    """The root of the state that a network begins with, as `node.executor` will compute it."""
+    """The root of the state that a network begins with, as `node.ledger.executor` will compute it."""
     state = State(MemoryStorage(chain_id=genesis.chain_id()), depth=genesis.parameters.tree_depth)
     return state.apply(Height(0), initial_entries(genesis)).root
 

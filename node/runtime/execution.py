@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from node.core_effects import ReadyBlock
-from node.executor import Executor, Prepared
-from node.stages import Stage, Stages
+from node.core.effects import ReadyBlock
+from node.ledger.executor import Executor, Prepared
+from node.runtime.stages import Stage, Stages
 from node.storage.port import Storage
 
 INLINE_COMMIT_BYTES: Final = 64 << 10  # of payload batches; a smaller write batch is not worth a hop

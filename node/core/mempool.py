@@ -22,7 +22,7 @@ from licet.types import Hash32, TimestampMs, ValidatorIndex, View
 
 from consensus.effects import BuildProposal
 from consensus.types import Block, RecentDigest, Verdict
-from node.batches import Batch
+from node.core.batches import Batch
 from node.limits import AUTHOR_QUOTA_BYTES, BLOCK_BYTES_TARGET, OWN_QUOTA_BYTES, POOL_BATCHES_MAX
 
 

@@ -1,6 +1,6 @@
 """What the API asks of a running node to have transactions ordered, and the answers.
 
-`Ledger` is implemented by `node.driver.Driver`. One call carries many
+`Ledger` is implemented by `node.runtime.driver.Driver`. One call carries many
 transactions and costs one future: nothing here is per transaction but its
 outcome (performance.md, decision 2).
 """

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from licet.transactions import KeySignature, Transaction
 from licet.types import Hash32
 
-from node.batches import Batch
-from node.submit import Admitted, Expired, Outcome, Overloaded, Pending, Refused
+from node.core.batches import Batch
+from node.core.submit import Admitted, Expired, Outcome, Overloaded, Pending, Refused
 
 
 @dataclass(slots=True, kw_only=True)

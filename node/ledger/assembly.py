@@ -22,19 +22,19 @@ from consensus.replica import Replica
 from consensus.sequencer import Sequencer
 from consensus.types import Recovered
 from licensing_vm.transition import Machine, cost, initial_entries
-from node.archive import StoredBlocks
-from node.batches import Batch
-from node.core import Core
-from node.core_effects import CoreEffects
-from node.executor import Executor, initialise
-from node.proofs import Proofs
-from node.recovery import held_batches, open_votes, recovered
+from node.core.batches import Batch
+from node.core.core import Core
+from node.core.effects import CoreEffects
+from node.core.verifier import SignatureCheck, Verifier
+from node.ledger.archive import StoredBlocks
+from node.ledger.executor import Executor, initialise
+from node.ledger.proofs import Proofs
+from node.ledger.recovery import held_batches, open_votes, recovered
 from node.storage.files import Files
 from node.storage.log import MerkleLog
 from node.storage.port import Storage
 from node.storage.state import State
 from node.storage.wal import PayloadFile, VotesFile
-from node.verifier import SignatureCheck, Verifier
 
 
 def chain_config(genesis: Genesis, public_key: PublicKey | None) -> ChainConfig:

@@ -9,10 +9,10 @@ from licet.types import TimestampMs, ValidatorIndex
 
 from consensus.errors import SigningRecordMissing
 from consensus.status import Status
-from node.assembly import Node
-from node.clock import Clock
+from node.core.submit import NodeStatus
+from node.ledger.assembly import Node
 from node.net.peer_messages import Participation
-from node.submit import NodeStatus
+from node.runtime.clock import Clock
 
 
 def participation(ordering: Status) -> Participation:

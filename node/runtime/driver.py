@@ -2,7 +2,7 @@
 
 A turn serves urgent messages and timers, then at most one slice of
 verification or execution (5 ms, C-16), then lets the loop breathe. Effects are applied in
-the order that `node.core_effects` fixes: payload, sync, votes, sync, wire,
+the order that `node.core.effects` fixes: payload, sync, votes, sync, wire,
 execution. Syncs run inline (0.2 ms here; a hop to a thread costs half of that
 and a turn of latency).
 
@@ -22,13 +22,9 @@ from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
 from consensus import codec, verify
 from consensus.errors import PeerFault
 from consensus.events import Event, PeerConnected, PeerLost, Received, Tick
-from node import indexes, logs
-from node.admission import Admission
-from node.assembly import Node
-from node.batches import BatchForm, batch_digest
-from node.clock import Clock
-from node.core_effects import CoreEffects, CoreSend, merge_turn
-from node.core_events import (
+from node.core.batches import BatchForm, batch_digest
+from node.core.effects import CoreEffects, CoreSend, merge_turn
+from node.core.events import (
     BatchArrived,
     BatchesNotHeld,
     BatchesOffered,
@@ -39,11 +35,12 @@ from node.core_events import (
     CoreEvent,
     Submitted,
 )
-from node.execution import Execution
-from node.executor import Prepared
-from node.inbox import Inbox
+from node.core.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
+from node.core.verifier import BatchWork, InvalidBatch
+from node.ledger import indexes
+from node.ledger.assembly import Node
+from node.ledger.executor import Prepared
 from node.limits import OWN_QUOTA_BYTES, RESULTS_WAITING_MAX, SLICE_US
-from node.memory import Memory
 from node.net import outgoing
 from node.net.peer_messages import (
     BatchesMissing,
@@ -54,12 +51,16 @@ from node.net.peer_messages import (
     PeerMessage,
 )
 from node.net.port import Transport
-from node.persistence import Persistence
-from node.stages import Stage, Stages
-from node.status import describe
-from node.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
-from node.verifier import BatchWork, InvalidBatch
-from node.waiting import Call, Waiting
+from node.operations import logs
+from node.operations.status import describe
+from node.runtime.admission import Admission
+from node.runtime.clock import Clock
+from node.runtime.execution import Execution
+from node.runtime.inbox import Inbox
+from node.runtime.memory import Memory
+from node.runtime.persistence import Persistence
+from node.runtime.stages import Stage, Stages
+from node.runtime.waiting import Call, Waiting
 
 REPLY_ROUNDS: Final = 3  # of the loop, from a settled call to its answer on the wire
 RETRY_MS: Final = 200

@@ -1,0 +1,1 @@
+"""The node's pure machine: ordering, mempool and the queue of final blocks; events in, effects out."""
