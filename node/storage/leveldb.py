@@ -140,6 +140,7 @@ class LevelDBStorage(RecordStore):
                 str(self._folder.path / LEDGER_FOLDER),
                 create_if_missing=True,
                 paranoid_checks=True,
+                compression=None,  # ADR 0007: each compaction would compress everything again
                 write_buffer_size=options.write_buffer_bytes,
                 max_open_files=options.open_files_max,
                 lru_cache_size=options.cache_blocks_bytes,
