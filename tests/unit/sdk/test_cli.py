@@ -15,6 +15,7 @@ from licet import cli
 from licet.cli.arguments import ArgumentInvalid, percent, time_ms
 from licet.cli.parser import COMMANDS, Verb, build_parser
 from licet.cli.profile import ConfigError, read_settings, stray_variables
+from licet.errors import LicetError
 from licet.glossary import GLOSSARY
 
 from tests.unit.sdk import test_proof
@@ -143,8 +144,10 @@ def test_every_command_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_misuse_is_two_and_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status") == cli.MISUSE
     assert "No node is named. " in capsys.readouterr().err.replace("\n", " ")
-    assert run("pay", "a-1", "EUR 1", "--target", "nonsense") == cli.MISUSE
+    assert run("status", "--target", "nonsense") == cli.MISUSE
     assert "is no address of a node" in capsys.readouterr().err
+    assert run("pay", "a-1", "EUR 1", "--target", "nonsense") == cli.MISUSE
+    assert "No party is named." in capsys.readouterr().err
     assert run("status", "--target", "nonsense") == cli.MISUSE
     assert "is no address of a node" in capsys.readouterr().err
 
@@ -359,3 +362,20 @@ def test_errors_are_sentences_with_a_code(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().err
     assert "is no period" in said
     assert "licet explain PERIOD_INVALID" in said
+
+
+def test_a_key_that_cannot_be_read_is_told_before_any_node_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from licet.cli.session import Session
+    from licet.sync_client import SyncClient
+
+    def never(*_: object, **__: object) -> SyncClient:
+        raise AssertionError("a node was asked")
+
+    monkeypatch.setattr(SyncClient, "connect", never)
+    missing = str(tmp_path / "nobody.key")
+    flags = ["--target", "127.0.0.1:1", "--sender", "acme", "--key", missing]
+    args = build_parser().parse_args(["pay", "a-1", "EUR 1", *flags])
+    with pytest.raises(LicetError, match=r"nobody\.key"):
+        _ = Session(args).acting

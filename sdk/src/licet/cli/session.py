@@ -107,8 +107,9 @@ class Session:
 
     @property
     def acting(self) -> SyncClient:
-        """The connection, for acting as the sender."""
-        return self.client.acting(self.sender, self.signing_key())
+        """The connection, for acting as the sender. What can be wrong without a node is found before one."""
+        sender, key = self.sender, self.signing_key()
+        return self.client.acting(sender, key)
 
     def close(self) -> None:
         """Close what was opened."""
