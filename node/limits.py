@@ -21,6 +21,7 @@ BLOCK_BYTES_TARGET: Final = 4 * MIB  # what a leader puts into one block
 
 # --- fetching (C-14)
 FETCH_RETRY_US: Final = 250_000  # unanswered this long, the next peer is asked
+HINTED_BLOCKS_MAX: Final = 8  # of one peer: blocks whose batches' authors it named, the newest
 FETCHES_OPTIONAL_MAX: Final = 4_096  # offered batches that were asked for and have not come
 INVALID_DIGESTS_MAX: Final = 1_024  # remembered as no valid batch
 OFFER_DIGESTS_MAX: Final = 256  # in one offer of what waits for a block

@@ -40,6 +40,7 @@ from consensus.events import (
 from consensus.messages import Proposal
 from consensus.ports import Ordering
 from consensus.types import Block, CommittedBlock, Recovered, Verdict
+from node.core.authors import AuthorHints, authors_of
 from node.core.batches import Batch, encode_batch
 from node.core.effects import CoreEffects, CoreMessage, CoreSend, ReadyBlock
 from node.core.events import (
@@ -51,6 +52,7 @@ from node.core.events import (
     BlockExecuted,
     ClockAdvanced,
     CoreEvent,
+    Hinted,
     Submitted,
 )
 from node.core.fetches import Fetches
@@ -102,6 +104,7 @@ class Core:
             digest_window_ms=parameters.window_ms,
         )
         self._fetches = Fetches(others=self._others)
+        self._hints = AuthorHints()
         self._checks: dict[Hash32, CheckPayload] = {}  # block id → the question that waits
         self._invalid: dict[Hash32, str] = {}  # digests that are no valid batch
         self._committed: deque[CommittedEntry] = deque()
@@ -176,6 +179,9 @@ class Core:
         match event:
             case Received() | Tick():
                 self._queue.append(event)
+            case Hinted():
+                self._hints.note(event.received.peer, event.block, event.authors)
+                self._queue.append(event.received)
             case PeerLost():
                 self._queue.append(event)
                 self._fetches.lost(event.peer, mono_us=event.mono_us)
@@ -198,10 +204,13 @@ class Core:
             case BlockExecuted():
                 self._executed(event)
             case ClockAdvanced():
-                self._clock_target_ms = max(self._clock_target_ms, event.now_ms)
-                if event.gossip:
-                    self._send(ClockMoved(now_ms=event.now_ms))
+                self._clock_advanced(event)
         return self._finish()
+
+    def _clock_advanced(self, event: ClockAdvanced) -> None:
+        self._clock_target_ms = max(self._clock_target_ms, event.now_ms)
+        if event.gossip:
+            self._send(ClockMoved(now_ms=event.now_ms))
 
     def useful(self, digest: Hash32) -> bool:
         """Whether a batch with this digest is worth verifying: not held, not final, not known bad."""
@@ -261,7 +270,8 @@ class Core:
         for send in effects.send_after_persist:
             if _notarizes(send.message):
                 out.sync_payload = True
-            out.sends.append(CoreSend(message=send.message, to=send.to))
+            authors = authors_of(send.message, self._pool)
+            out.sends.append(CoreSend(message=send.message, to=send.to, authors=authors))
         self._ordering_wake = effects.wake_at_us
         if effects.evidence or effects.trace:
             out.rest.append(effects)
@@ -302,8 +312,9 @@ class Core:
             verdict = (Verdict.INVALID, False)
         if verdict is None:
             self._checks[block.id] = request
+            authors = self._hints.of(request.source, block)
             for digest in self._pool.missing(block):
-                self._fetches.want(digest, request.source, mono_us=self._mono_us)
+                self._fetches.want(digest, request.source, authors.get(digest), mono_us=self._mono_us)
             return
         self._checks.pop(block.id, None)
         self._queue.append(

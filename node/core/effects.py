@@ -36,10 +36,14 @@ CoreMessage = Message | Batches | BatchRequest | BatchesMissing | BatchOffer | C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreSend:
-    """A message to one validator, or to every other one when `to` is None."""
+    """A message to one validator, or to every other one when `to` is None.
+
+    `authors` goes beside a proposal: who made each batch of its block, in order (C-14).
+    """
 
     message: CoreMessage
     to: ValidatorIndex | None = None
+    authors: tuple[ValidatorIndex, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

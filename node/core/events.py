@@ -15,7 +15,35 @@ from licet.transactions import Transaction
 from licet.types import Hash32, TimestampMs, ValidatorIndex
 
 from consensus.events import Event, PeerConnected, PeerLost, Received, Tick
+from consensus.messages import Message, Proposal
+from consensus.types import Block
 from node.core.batches import Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted(Event):
+    """A verified message that came as a proposal, with what its sender says beside it (C-14).
+
+    `authors` names who made each batch of `block`, in order, and is trusted by nobody: it decides
+    whom to ask for a batch that is not held, and nothing else.
+    """
+
+    received: Received
+    block: Block
+    authors: tuple[ValidatorIndex, ...]
+
+
+def hinted(received: Received, message: Message, authors: tuple[ValidatorIndex, ...]) -> Received | Hinted:
+    """The event of a received message, `message` as it came; authors are heard beside a proposal only."""
+    if not authors or not isinstance(message, Proposal):
+        return received
+    return Hinted(
+        now_ms=received.now_ms,
+        mono_us=received.mono_us,
+        received=received,
+        block=message.block,
+        authors=authors,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +119,7 @@ class ClockAdvanced(Event):
 
 CoreEvent = (
     Received
+    | Hinted
     | Tick
     | PeerConnected
     | PeerLost
@@ -115,10 +144,12 @@ __all__ = [
     "ClockAdvanced",
     "CoreEvent",
     "Event",
+    "Hinted",
     "PeerConnected",
     "PeerLost",
     "Received",
     "Submitted",
     "Tick",
     "TimestampMs",
+    "hinted",
 ]

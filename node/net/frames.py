@@ -21,6 +21,7 @@ from licet.types import HASH_BYTES, SIGNATURE_BYTES, ChainId, Hash32, Signature,
 from licet.v1 import peer_pb2 as pb
 
 from node.net.peer_messages import (
+    AUTHORS_MAX,
     BATCHES_BYTES_MAX,
     DIGESTS_MAX,
     FRAME_BYTES_MAX,
@@ -41,6 +42,7 @@ NONCE_BYTES: Final = 32
 FRAME_BYTES_AIM: Final = 1 << 20  # a turn's bytes beyond this go in further frames
 SOFTWARE_BYTES_MAX: Final = 64
 _HEADROOM: Final = 32  # tags and lengths around one message
+_AUTHOR_BYTES: Final = 5  # a u32 as a varint, at most
 
 assert FRAME_BYTES_AIM + BATCHES_BYTES_MAX < FRAME_BYTES_MAX
 
@@ -188,6 +190,7 @@ def _encode_message(message: PeerMessage, out: pb.PeerMessage) -> None:
     match message:
         case ConsensusMessage():
             out.consensus = message.data
+            out.batch_authors.extend(message.authors)
         case Batches():
             out.batches.batches.extend(message.batches)
             out.batches.SetInParent()
@@ -210,7 +213,7 @@ def message_bytes(message: PeerMessage) -> int:
     """About how long a message is on the wire, never less."""
     match message:
         case ConsensusMessage():
-            return len(message.data) + _HEADROOM
+            return len(message.data) + _AUTHOR_BYTES * len(message.authors) + _HEADROOM
         case Batches():
             return sum(map(len, message.batches)) + 8 * len(message.batches) + _HEADROOM
         case ClockMoved():
@@ -303,7 +306,7 @@ def _decode_message(message: pb.PeerMessage) -> PeerMessage:
         case "consensus":
             if len(message.consensus) > MESSAGE_BYTES_MAX:
                 raise PeerFault(f"a consensus message of {len(message.consensus)} bytes")
-            return ConsensusMessage(data=message.consensus)
+            return ConsensusMessage(data=message.consensus, authors=_authors(message))
         case "batches":
             batches = tuple(message.batches.batches)
             if sum(map(len, batches)) > BATCHES_BYTES_MAX:
@@ -318,6 +321,13 @@ def _decode_message(message: pb.PeerMessage) -> PeerMessage:
         case "clock_ms":
             return ClockMoved(now_ms=TimestampMs(message.clock_ms))
     raise PeerFault("a message of an unknown kind")
+
+
+def _authors(message: pb.PeerMessage) -> tuple[ValidatorIndex, ...]:
+    """As they stand: whether they name a validator, and a block's batches, is asked where they are used."""
+    if len(message.batch_authors) > AUTHORS_MAX:
+        raise PeerFault(f"{len(message.batch_authors)} authors beside one message, more than {AUTHORS_MAX}")
+    return tuple(ValidatorIndex(author) for author in message.batch_authors)
 
 
 def _digests(message: pb.Digests) -> tuple[Hash32, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from consensus import codec
+from consensus.config import DIGESTS_PER_BLOCK_CEILING
 from node.core.effects import CoreSend
 from node.net.peer_messages import (
+    AUTHORS_MAX,
     FRAME_BYTES_MAX,
     FRAME_MESSAGES_MAX,
     Batches,
@@ -17,6 +19,9 @@ from node.net.peer_messages import (
 )
 
 MESSAGE_OVERHEAD_BYTES = 64  # framing of one message, generously
+AUTHOR_BYTES = 5  # an author beside a proposal, at most
+
+assert DIGESTS_PER_BLOCK_CEILING <= AUTHORS_MAX, "every batch of a block may have its author named"
 
 
 def wire(send: CoreSend) -> tuple[PeerMessage, int]:
@@ -31,7 +36,8 @@ def wire(send: CoreSend) -> tuple[PeerMessage, int]:
             return message, 8
         case _:
             data = codec.encode(message)
-            return ConsensusMessage(data=data), len(data)
+            size = len(data) + AUTHOR_BYTES * len(send.authors)
+            return ConsensusMessage(data=data, authors=send.authors), size
 
 
 def frames(messages: list[tuple[PeerMessage, int]]) -> list[list[PeerMessage]]:

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from licet.types import Hash32, TimestampMs
+from licet.types import Hash32, TimestampMs, ValidatorIndex
 
 # C-16: what one message may carry; the transport refuses more and blames the peer.
 MESSAGE_BYTES_MAX: Final = 8 << 20
 DIGESTS_MAX: Final = 1024
+AUTHORS_MAX: Final = 1024  # beside one proposal; a block orders no more batches (`node.net.outgoing`)
 BATCHES_BYTES_MAX: Final = 8 << 20
 FRAME_BYTES_MAX: Final = 16 << 20
 FRAME_MESSAGES_MAX: Final = 4096
+
+UNKNOWN_AUTHOR: Final = ValidatorIndex(0xFFFF)  # no validator's position
 
 
 class Participation(IntEnum):
@@ -32,9 +35,14 @@ class Participation(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsensusMessage:
-    """One consensus message in the bytes of `consensus.codec`."""
+    """One consensus message in the bytes of `consensus.codec`.
+
+    `authors` travels beside a proposal: the author of each batch of its block, in order, as far as
+    the speaker knows (C-14). A hint: nothing but whom a listener asks may depend on it.
+    """
 
     data: bytes
+    authors: tuple[ValidatorIndex, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

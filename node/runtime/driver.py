@@ -34,6 +34,7 @@ from node.core.events import (
     ClockAdvanced,
     CoreEvent,
     Submitted,
+    hinted,
 )
 from node.core.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
 from node.core.verifier import BatchWork, InvalidBatch
@@ -335,7 +336,7 @@ class Driver:
         now_ms, mono_us = self._now(), self._mono()
         match message:
             case ConsensusMessage():
-                return self._consensus(peer, message.data, Event(now_ms=now_ms, mono_us=mono_us))
+                return self._consensus(peer, message, Event(now_ms=now_ms, mono_us=mono_us))
             case BatchRequest():
                 return BatchesWanted(now_ms=now_ms, mono_us=mono_us, peer=peer, digests=message.digests)
             case BatchesMissing():
@@ -347,18 +348,20 @@ class Driver:
                     return ClockAdvanced(now_ms=self._now(), mono_us=mono_us, gossip=False)
         return None
 
-    def _consensus(self, peer: ValidatorIndex, data: bytes, at: Event) -> Received | None:
+    def _consensus(self, peer: ValidatorIndex, message: ConsensusMessage, at: Event) -> CoreEvent | None:
         """Decode, ask whether it is wanted, verify: in this order (C-16)."""
         ordering = self._core.ordering
         try:
-            wanted = ordering.wants(peer, codec.decode(data))
+            decoded = codec.decode(message.data)
+            wanted = ordering.wants(peer, decoded)
             if wanted is None:
                 return None
             verified = verify.verify(wanted, config=self.node.chain, peer=peer, known=ordering.knows)
         except (PeerFault, InvalidEncoding) as error:
             self.misbehaved(peer, error.message)
             return None
-        return Received(now_ms=at.now_ms, mono_us=at.mono_us, peer=peer, message=verified)
+        received = Received(now_ms=at.now_ms, mono_us=at.mono_us, peer=peer, message=verified)
+        return hinted(received, decoded, message.authors)
 
     def _verify_slice(self, until: int) -> None:
         """Batches of peers and transactions of clients in turn, until that time."""

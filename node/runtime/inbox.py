@@ -18,6 +18,7 @@ from node.net.peer_messages import Batches, ClockMoved, ConsensusMessage, PeerMe
 from node.net.port import INBOX_BYTES_MAX
 
 MESSAGE_OVERHEAD_BYTES = 64  # what an empty message is counted as
+AUTHOR_BYTES = 8  # an author beside a proposal, as it is held
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class _Peer:
 def _size(message: PeerMessage) -> int:
     match message:
         case ConsensusMessage():
-            return len(message.data) + MESSAGE_OVERHEAD_BYTES
+            return len(message.data) + AUTHOR_BYTES * len(message.authors) + MESSAGE_OVERHEAD_BYTES
         case Batches() | ClockMoved():
             return MESSAGE_OVERHEAD_BYTES
         case _:

@@ -47,7 +47,7 @@ class Cluster:
         self.network = Network(world, VALIDATORS, self._deliver)
         self.adversaries: dict[int, Adversary] = {}
         self._decoded: dict[bytes, Message] = {}
-        self._encoded: dict[int, tuple[CoreMessage, PeerMessage]] = {}
+        self._encoded: dict[int, tuple[CoreMessage, ConsensusMessage]] = {}
         self.nodes = [
             SimNode(self, index, NodeClock(world, start_ms=START_MS)) for index in range(VALIDATORS)
         ]
@@ -152,17 +152,17 @@ class Cluster:
         if target in self.adversaries:
             self.adversaries[target].overhear(source, frame)
 
-    def encode(self, message: CoreMessage) -> PeerMessage:
-        """A message as it travels; one that goes to everybody is encoded once."""
+    def encode(self, message: CoreMessage, authors: tuple[ValidatorIndex, ...] = ()) -> PeerMessage:
+        """A message as it travels, with the authors beside it; one for everybody is encoded once."""
         if isinstance(message, _PLAIN):
             return message
         known = self._encoded.get(id(message))
-        if known is not None and known[0] is message:
+        if known is not None and known[0] is message and known[1].authors == authors:
             return known[1]
         if len(self._encoded) > 64:
             self._encoded.clear()
         self.history.hear(message)
-        encoded = ConsensusMessage(data=codec.encode(message))
+        encoded = ConsensusMessage(data=codec.encode(message), authors=authors)
         self._encoded[id(message)] = (message, encoded)
         return encoded
 

@@ -97,7 +97,7 @@ class Performer:
             if peer not in process.connected:
                 continue  # as the transport does: whatever matters is re-sent on connection
             frame = tuple(
-                self._node.cluster.encode(send.message)
+                self._node.cluster.encode(send.message, send.authors)
                 for send in sends
                 if send.to is None or send.to == peer
             )

@@ -30,6 +30,7 @@ from node.core.events import (
     BatchInvalid,
     CoreEvent,
     Submitted,
+    hinted,
 )
 from node.core.verifier import InvalidBatch
 from node.ledger import assembly
@@ -231,14 +232,15 @@ class SimNode:
         match message:
             case ConsensusMessage():
                 try:
-                    wanted = core.ordering.wants(peer, self.cluster.decode(message.data))
+                    decoded = self.cluster.decode(message.data)
+                    wanted = core.ordering.wants(peer, decoded)
                     if wanted is None:
                         return
                     verified = verify(wanted, config=self.parts.chain, peer=peer, known=core.ordering.knows)
                 except (PeerFault, InvalidEncoding) as error:
                     self.world.trace(self.index, f"refused {error.message}")
                     return
-                yield Received(**times, peer=peer, message=verified)
+                yield hinted(Received(**times, peer=peer, message=verified), decoded, message.authors)
             case Batches():
                 for raw in message.batches:
                     digest = batch_digest(raw)

@@ -14,6 +14,7 @@ from licet.certificate import FIRST_EPOCH, Vote, VoteKind, sign_vote
 from licet.types import ZERO_HASH, Hash32, ValidatorIndex, View
 
 from node.core.effects import CoreMessage, CoreSend
+from node.net.peer_messages import PeerMessage
 from tests.sim.genesis import make_genesis
 from tests.sim.network import Frame
 
@@ -29,6 +30,7 @@ class Outgoing:
     to: ValidatorIndex
     message: CoreMessage
     late_us: int = 0
+    authors: tuple[ValidatorIndex, ...] | None = None  # beside a proposal; None: as its core says
 
 
 class Adversary:
@@ -55,13 +57,14 @@ class Adversary:
 
     def speak(self, sends: Iterable[CoreSend], speaker: SimNode) -> None:
         """A turn's messages of one of this member's cores (most have one), rewritten and sent."""
-        by_peer: dict[tuple[ValidatorIndex, int], list[CoreMessage]] = {}
+        by_peer: dict[tuple[ValidatorIndex, int], list[PeerMessage]] = {}
         for send in sends:
             for one in self.rewrite(send):
-                by_peer.setdefault((one.to, one.late_us), []).append(one.message)
+                said = send.authors if one.message is send.message else ()
+                message = self.cluster.encode(one.message, said if one.authors is None else one.authors)
+                by_peer.setdefault((one.to, one.late_us), []).append(message)
         for (peer, late_us), messages in by_peer.items():
-            frame = tuple(self.cluster.encode(message) for message in messages)
-            self.cluster.network.send(self.index, peer, frame, late_us=late_us)
+            self.cluster.network.send(self.index, peer, tuple(messages), late_us=late_us)
 
     def say(self, message: CoreMessage, to: Iterable[ValidatorIndex] | None = None) -> None:
         """Send something that no core asked for."""

@@ -222,6 +222,7 @@ class PeerMessage(google.protobuf.message.Message):
     MISSING_FIELD_NUMBER: builtins.int
     OFFERED_FIELD_NUMBER: builtins.int
     CLOCK_MS_FIELD_NUMBER: builtins.int
+    BATCH_AUTHORS_FIELD_NUMBER: builtins.int
     consensus: builtins.bytes
     """A consensus message in canonical binary, see consensus/SPEC.md."""
     clock_ms: builtins.int
@@ -242,6 +243,15 @@ class PeerMessage(google.protobuf.message.Message):
     def offered(self) -> global___Digests:
         """Held by the speaker, and ordered by no block yet: ask for what you lack."""
 
+    @property
+    def batch_authors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Beside a proposal in `consensus`, and no part of it: for each batch that its block orders, in the
+        block's order, the position of the batch's author in genesis' list of validators, so that a
+        listener who lacks the batch can ask its author too. At most 1024. A hint and nothing more: a
+        position that is no validator's (the speaker writes 65535 where it does not know), a wrong one, one
+        too few or too many and a list beside anything else change nothing but whom the listener asks.
+        """
+
     def __init__(
         self,
         *,
@@ -251,9 +261,10 @@ class PeerMessage(google.protobuf.message.Message):
         missing: global___Digests | None = ...,
         offered: global___Digests | None = ...,
         clock_ms: builtins.int = ...,
+        batch_authors: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batch_authors", b"batch_authors", "batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["consensus", "batches", "wanted", "missing", "offered", "clock_ms"] | None: ...
 
 global___PeerMessage = PeerMessage

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from licet.certificate import ExecutedRoots, VoteKind, sign_vote
+import pytest
+from licet.certificate import ExecutedRoots, Vote, VoteKind, sign_vote
 from licet.crypto import mark_verified
 from licet.merkle import EMPTY_LOG_ROOT
 from licet.types import ZERO_HASH, Epoch, Hash32, TimestampMs, ValidatorIndex, View
 
+from consensus import codec
 from consensus.effects import BuildProposal, CheckPayload, Effects, Send
-from consensus.events import Executed, PayloadChecked, PeerConnected, ProposalBuilt, Tick, WorkChanged
+from consensus.events import (
+    Event,
+    Executed,
+    PayloadChecked,
+    PeerConnected,
+    ProposalBuilt,
+    Received,
+    Tick,
+    WorkChanged,
+)
+from consensus.messages import Proposal
 from consensus.types import Block, Verdict
+from node.core.authors import AuthorHints
 from node.core.batches import Batch
 from node.core.core import Core
 from node.core.effects import CoreEffects, CoreSend
@@ -22,9 +35,19 @@ from node.core.events import (
     BlockExecuted,
     ClockAdvanced,
     Submitted,
+    hinted,
 )
-from node.limits import FETCH_RETRY_US
-from node.net.peer_messages import Batches, BatchesMissing, BatchOffer, BatchRequest, ClockMoved
+from node.limits import FETCH_RETRY_US, HINTED_BLOCKS_MAX
+from node.net import outgoing
+from node.net.peer_messages import (
+    UNKNOWN_AUTHOR,
+    Batches,
+    BatchesMissing,
+    BatchOffer,
+    BatchRequest,
+    ClockMoved,
+    ConsensusMessage,
+)
 from tests.unit.node.core import world
 from tests.unit.node.core.world import START_MS, ScriptedOrdering, asks, commits, make_core
 
@@ -104,6 +127,130 @@ def test_a_check_waits_for_the_missing_batch_and_fetches_it_from_the_proposer() 
     (checked,) = answers(ordering, PayloadChecked)
     assert isinstance(checked, PayloadChecked)
     assert (checked.block_id, checked.verdict) == (block.id, Verdict.VALID)
+
+
+def proposed(core: Core, block: Block, authors: tuple[int, ...], *, peer: int = 3) -> CoreEffects:
+    """A proposal from this peer, with what it says of the authors."""
+    proposal = Proposal(block=block, justification=(), vote=a_vote(block))
+    at = Event(now_ms=START_MS, mono_us=0)
+    received = Received(
+        now_ms=at.now_ms, mono_us=at.mono_us, peer=ValidatorIndex(peer), message=mark_verified(proposal)
+    )
+    return core.handle(hinted(received, proposal, tuple(map(ValidatorIndex, authors))))
+
+
+def a_vote(block: Block) -> Vote:
+    return sign_vote(
+        world.key(f"v{block.header.proposer}"),
+        kind=VoteKind.NOTARIZE,
+        chain_id=world.genesis().chain_id(),
+        epoch=Epoch(0),
+        view=block.view,
+        digest=block.id,
+        voter=block.header.proposer,
+    )
+
+
+def requests(effects: CoreEffects) -> list[tuple[int, tuple[Hash32, ...]]]:
+    found = []
+    for one in sent(effects, BatchRequest):
+        assert isinstance(one.message, BatchRequest)
+        assert one.to is not None
+        found.append((int(one.to), one.message.digests))
+    return found
+
+
+def test_proposer_and_author_are_asked_in_the_turn_of_the_proposal() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    held, one, two = world.batch(2, [1]), world.batch(1, [2]), world.batch(3, [3])
+    arrived(core, held)
+    block = world.block((held.digest, one.digest, two.digest))
+    ordering.script = [asks(CheckPayload(block=block, source=ValidatorIndex(3)))]
+    effects = proposed(core, block, (2, 1, 3))
+    assert requests(effects) == [(3, (one.digest, two.digest)), (1, (one.digest,))]
+    assert isinstance(ordering.seen[-1], Received), "ordering sees the proposal as ever"
+    arrived(core, one, mono_us=1)
+    assert not core.useful(one.digest), "the second answer is dropped before its signatures are looked at"
+    assert answers(ordering, PayloadChecked) == []
+    arrived(core, two, mono_us=2)
+    (checked,) = answers(ordering, PayloadChecked)
+    assert isinstance(checked, PayloadChecked)
+    assert checked.verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("authors", [(), (0,), (3,), (4,), (0xFFFFFFFF,), (UNKNOWN_AUTHOR, 1, 1)])
+def test_a_hint_that_names_nobody_else_changes_nothing(authors: tuple[int, ...]) -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(1, [1])
+    block = world.block((batch.digest,))
+    ordering.script = [asks(CheckPayload(block=block, source=ValidatorIndex(3)))]
+    assert requests(proposed(core, block, authors)) == [(3, (batch.digest,))]
+
+
+def test_a_wrong_hint_is_no_judgement_of_the_block() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(1, [1])
+    block = world.block((batch.digest,))
+    ordering.script = [asks(CheckPayload(block=block, source=ValidatorIndex(3)))]
+    assert requests(proposed(core, block, (2,))) == [(3, (batch.digest,)), (2, (batch.digest,))]
+    arrived(core, batch, mono_us=1)
+    (checked,) = answers(ordering, PayloadChecked)
+    assert isinstance(checked, PayloadChecked)
+    assert checked.verdict is Verdict.VALID
+
+
+def test_a_peers_hints_are_its_own_and_the_newest_displace_its_oldest() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(1, [1])
+    block = world.block((batch.digest,))
+    proposed(core, block, (2,), peer=1)  # says it too, and is not who ordering names as the source
+    proposed(core, block, (1,))
+    for view in range(2, HINTED_BLOCKS_MAX + 2):
+        proposed(core, world.block((Hash32(bytes((view,)) * 32),), view=view), (2,), peer=1)
+    ordering.script = [asks(CheckPayload(block=block, source=ValidatorIndex(3)))]
+    assert requests(tick(core)) == [(3, (batch.digest,)), (1, (batch.digest,))]
+
+
+def test_hints_are_bounded_per_peer() -> None:
+    batch = world.batch(1, [1])
+    hints = AuthorHints()
+    blocks = [world.block((batch.digest,), view=view) for view in range(1, HINTED_BLOCKS_MAX + 2)]
+    for one in blocks:
+        hints.note(PEER, one, (ValidatorIndex(1),) * 5)
+    assert [bool(hints.of(PEER, one)) for one in blocks] == [False] + [True] * HINTED_BLOCKS_MAX
+    assert hints.of(PEER, blocks[-1]) == {batch.digest: 1}
+    assert hints.of(None, blocks[-1]) == hints.of(ValidatorIndex(1), blocks[-1]) == {}
+
+
+def test_a_final_block_from_catch_up_names_no_author() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    batch = world.batch(3, [1])
+    ordering.script = [commits(world.block((batch.digest,)))]
+    assert requests(tick(core)) == [(1, (batch.digest,))]
+
+
+def test_a_proposal_goes_out_with_the_authors_of_its_batches() -> None:
+    ordering = ScriptedOrdering()
+    core = make_core(ordering)
+    one, two = world.batch(2, [1]), world.batch(3, [2])
+    for batch in (one, two):
+        arrived(core, batch)
+    block = world.block((two.digest, Hash32(b"u" * 32), one.digest))
+    proposal = Proposal(block=block, justification=(), vote=a_vote(block))
+    ordering.script = [
+        Effects(send_after_persist=(Send(message=proposal), Send(message=proposal.vote))),
+    ]
+    first, second = tick(core).sends
+    assert first.authors == (3, UNKNOWN_AUTHOR, 2)
+    assert second.authors == ()
+    message, size = outgoing.wire(first)
+    assert message == ConsensusMessage(data=codec.encode(proposal), authors=first.authors)
+    assert size >= len(codec.encode(proposal)) + 2 * len(first.authors)
 
 
 def test_a_block_with_an_invalid_batch_is_invalid_for_ever() -> None:

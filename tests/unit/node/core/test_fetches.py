@@ -1,7 +1,8 @@
-"""Missing batches: the source first, then everyone in turn, for as long as they are needed (C-14)."""
+"""Missing batches: proposer and author at once, then all in turn, for as long as they are needed (C-14)."""
 
 from __future__ import annotations
 
+import pytest
 from licet.types import Hash32, ValidatorIndex
 
 from node.core.fetches import Fetches
@@ -11,8 +12,11 @@ A, B = Hash32(b"a" * 32), Hash32(b"b" * 32)
 P1, P2, P3 = (ValidatorIndex(index) for index in (1, 2, 3))
 
 
-def fetches() -> Fetches:
-    return Fetches(others=(P1, P2, P3))
+def fetches(*, connected: bool = False) -> Fetches:
+    one = Fetches(others=(P1, P2, P3))
+    for peer in (P1, P2, P3) if connected else ():
+        one.connected(peer)
+    return one
 
 
 def test_the_source_is_asked_first_then_all_in_turn() -> None:
@@ -85,8 +89,94 @@ def test_an_offer_is_asked_for_once_unless_a_block_needs_it() -> None:
     one.want_offered(B, P3, mono_us=0)
     one.due(0)
     one.want(B, P1, mono_us=1)
-    assert one.due(FETCH_RETRY_US) == [(P3, (B,))]
+    assert one.due(1) == [(P1, (B,))]  # who offers and withholds holds nothing up
+    assert one.due(FETCH_RETRY_US) == [(P2, (B,))]
+    assert one.due(2 * FETCH_RETRY_US) == [(P1, (B,))]
     assert B in one
+
+
+def asked(one: Fetches, at_us: int) -> list[ValidatorIndex]:
+    return [peer for peer, _ in one.due(at_us)]
+
+
+def test_proposer_and_author_are_asked_at_once_then_all_others_in_turn() -> None:
+    one = fetches(connected=True)
+    one.want(A, P2, P1, mono_us=0)
+    assert one.due(0) == [(P2, (A,)), (P1, (A,))]
+    assert one.next_at() == FETCH_RETRY_US
+    assert [asked(one, turn * FETCH_RETRY_US) for turn in range(1, 5)] == [[P3], [P2], [P1], [P3]]
+
+
+def test_one_request_where_proposer_and_author_are_the_same() -> None:
+    one = fetches(connected=True)
+    one.want(A, P2, P2, mono_us=0)
+    assert one.due(0) == [(P2, (A,))]
+    one.want(A, P2, P2, mono_us=1)  # the block is looked at again, as other batches of it come
+    assert one.due(1) == []
+
+
+@pytest.mark.parametrize("wrong", [0, 4, 0xFFFF, 0xFFFFFFFF])
+def test_an_author_who_is_oneself_or_nobody_is_not_asked(wrong: int) -> None:
+    one = fetches(connected=True)
+    one.want(A, P2, ValidatorIndex(wrong), mono_us=0)
+    assert one.due(0) == [(P2, (A,))]
+    assert asked(one, FETCH_RETRY_US) == [P3]
+
+
+def test_the_author_is_asked_where_the_proposer_has_no_channel() -> None:
+    one = Fetches(others=(P1, P2, P3))
+    one.connected(P3)
+    one.want(A, P1, P3, mono_us=0)
+    assert one.due(0) == [(P3, (A,))]
+
+
+def test_one_of_two_refusals_waits_for_the_other_and_both_move_on_at_once() -> None:
+    one = fetches(connected=True)
+    one.want(A, P1, P3, mono_us=0)
+    one.due(0)
+    one.not_held(P1, (A,), mono_us=1)
+    assert one.due(1) == []
+    one.not_held(P3, (A,), mono_us=2)
+    assert one.due(2) == [(P2, (A,))]
+    one.not_held(P2, (A,), mono_us=3)
+    assert one.due(3) == []  # everybody refused: wait for the timer
+    assert asked(one, 2 + FETCH_RETRY_US) == [P1]
+
+
+def test_a_later_name_is_asked_at_once_and_once_and_delays_nobodys_turn() -> None:
+    """The first leader named a wrong author and withheld; the second names the right one."""
+    one = fetches(connected=True)
+    one.want(A, P1, P1, mono_us=0)
+    assert asked(one, 0) == [P1]
+    one.want(A, P2, P3, mono_us=9)
+    assert asked(one, 9) == [P2, P3]
+    assert one.next_at() == FETCH_RETRY_US
+    for again in range(10, 20):
+        one.want(A, P2, P3, mono_us=again)
+        one.want(A, P1, P2, mono_us=again)
+        assert one.due(again) == []
+    assert len(one.due(FETCH_RETRY_US)) == 1
+
+
+def test_a_batch_from_catch_up_names_nobody_and_a_proposal_adds_its_names() -> None:
+    one = fetches(connected=True)
+    one.want(A, None, mono_us=0)
+    assert asked(one, 0) == [P1]
+    one.want(A, P1, P3, mono_us=1)
+    assert asked(one, 1) == [P3]
+
+
+def test_refusals_do_not_go_around_while_somebody_is_away() -> None:
+    one = Fetches(others=(P1, P2, P3))
+    one.connected(P1)
+    one.connected(P2)
+    one.want(A, P1, mono_us=0)
+    order = []
+    for _ in range(9):
+        order += (peers := asked(one, 5))
+        for peer in peers:
+            one.not_held(peer, (A,), mono_us=5)
+    assert order == [P1, P2]
 
 
 def test_alone_there_is_nobody_to_ask() -> None:

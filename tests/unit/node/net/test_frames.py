@@ -15,6 +15,7 @@ from licet.v1 import peer_pb2 as pb
 
 from node.net import frames
 from node.net.peer_messages import (
+    AUTHORS_MAX,
     FRAME_MESSAGES_MAX,
     Batches,
     BatchesMissing,
@@ -31,7 +32,11 @@ VALIDATORS = ValidatorSet(keys=tuple(key.public_key for key in KEYS))
 
 digests = st.lists(st.binary(min_size=32, max_size=32).map(Hash32), max_size=4).map(tuple)
 messages = st.one_of(
-    st.binary(max_size=64).map(lambda data: ConsensusMessage(data=data)),
+    st.builds(
+        ConsensusMessage,
+        data=st.binary(max_size=64),
+        authors=st.lists(st.integers(0, 0xFFFFFFFF).map(ValidatorIndex), max_size=4).map(tuple),
+    ),
     st.lists(st.binary(max_size=64), max_size=4).map(lambda items: Batches(batches=tuple(items))),
     digests.map(lambda items: BatchRequest(digests=items)),
     digests.map(lambda items: BatchesMissing(digests=items)),
@@ -51,6 +56,20 @@ def test_a_frame_travels_unchanged_both_ways(items: list[frames.PeerMessage]) ->
 def test_the_estimate_of_size_is_never_too_low(items: list[frames.PeerMessage]) -> None:
     frame = frames.Frame(messages=tuple(items))
     assert sum(map(frames.message_bytes, items)) + 16 >= len(frames.encode_request(frame))
+
+
+def test_authors_beside_anything_but_a_consensus_message_are_not_read() -> None:
+    said = pb.ExchangeRequest()
+    message = said.frame.messages.add(clock_ms=7)
+    message.batch_authors.extend([1] * (AUTHORS_MAX + 1))
+    moved = ClockMoved(now_ms=TimestampMs(7))
+    assert frames.decode_request(said.SerializeToString()) == frames.Frame(messages=(moved,))
+
+
+def test_without_authors_a_message_has_the_bytes_it_had_before_there_were_any() -> None:
+    """Nodes with and without this field are of one protocol version."""
+    frame = frames.Frame(messages=(ConsensusMessage(data=b"vote"),))
+    assert frames.encode_request(frame) == bytes.fromhex("1a080a06") + b"\x0a\x04vote"
 
 
 @given(st.binary(max_size=200))
@@ -82,6 +101,8 @@ def _frame(fill: object) -> bytes:
         lambda frame: frame.messages.add(),
         lambda frame: frame.messages.add().wanted.digests.append(b"short"),
         lambda frame: frame.messages.add().wanted.digests.extend([bytes(32)] * 1025),
+        lambda frame: frame.messages.add(consensus=b"").batch_authors.extend([1] * (AUTHORS_MAX + 1)),
+        lambda frame: frame.messages.add().batch_authors.extend([1]),
         lambda frame: frame.messages.add().batches.batches.extend([bytes(5 << 20)] * 2),
         lambda frame: [frame.messages.add().consensus for _ in range(FRAME_MESSAGES_MAX + 1)],
     ],
