@@ -2,7 +2,9 @@
 
 Values live decoded in one dictionary that is both cache and overlay; a write notes the value it
 replaces, once for the transaction (to roll back) and once for the block (to discard). Each dirty key is
-encoded once per block, however many transactions touched it, and only if it really changed.
+encoded once per block, however many transactions touched it, and only if it really changed. The notes of
+all transactions stay together until `commit`: what each of them wrote can be told from these
+(`licensing_vm.trail`).
 
 A value may also be written as canonical bytes that a caller has assembled; it is decoded when somebody
 reads it. Balances and split totals are plain integers here, because every payment touches several.
@@ -31,10 +33,11 @@ class State:
         "_live",
         "_old",
         "_read",
-        "_undo",
         "changes",
         "created",
         "failed",
+        "notes",
+        "starts",
     )
 
     def __init__(self, read: Callable[[bytes], bytes | None], limit: int) -> None:
@@ -44,7 +47,8 @@ class State:
         self._live: dict[bytes, Any] = {}
         self._old: dict[bytes, Any] = {}
         self._dirty: dict[bytes, Any] = {}
-        self._undo: list[tuple[bytes, Any]] = []
+        self.notes: list[Any] = []  # of the block: key, replaced value, key, …: flat, so that it costs little
+        self.starts: list[int] = []  # where in `notes` each transaction begins that began since the commit
         self.created: list[bytes] = []  # of the last `writes`, the keys that had been read and found absent
         # Counts definitions and their rollbacks: what was derived from definitions at one count still
         # holds at the same count (`domain.terms`).
@@ -89,45 +93,52 @@ class State:
     def put(self, key: bytes, value: object) -> None:
         """Write a record, the canonical bytes of one, or the integer of a balance or total."""
         old = self._live.get(key, _UNREAD)
-        self._undo.append((key, old))
+        note = self.notes.append
+        note(key)
+        note(old)
         if key not in self._dirty:
             self._dirty[key] = old
         self._live[key] = value
 
     def add(self, keys: Sequence[bytes], changes: Sequence[int]) -> None:
         """Change several balances, in order; a key may stand twice."""
-        live, dirty, undo = self._live, self._dirty, self._undo
+        live, dirty, note = self._live, self._dirty, self.notes.append
         for key, change in zip(keys, changes, strict=True):
             old = live.get(key)
             if type(old) is not int:
                 old = self._integer(key, Balance)
-            undo.append((key, old))
+            note(key)
+            note(old)
             if key not in dirty:
                 dirty[key] = old
             live[key] = old + change
 
     def put_new(self, key: bytes, value: object) -> None:
         """Write at a key that was just found absent."""
-        self._undo.append((key, None))
+        note = self.notes.append
+        note(key)
+        note(None)
         if key not in self._dirty:
             self._dirty[key] = None
         self._live[key] = value
 
     def begin(self) -> None:
         """Start a transaction: what is written from here on can be rolled back."""
-        self._undo.clear()
+        self.starts.append(len(self.notes))
         self._begun_at = self.changes
         self.failed = False
 
     def rollback(self) -> None:
         """Take back everything since `begin`."""
-        live = self._live
-        for key, old in reversed(self._undo):
+        live, notes = self._live, self.notes
+        start = self.starts[-1]
+        for at in range(len(notes) - 2, start - 1, -2):
+            key, old = notes[at], notes[at + 1]
             if old is _UNREAD:
                 del live[key]
             else:
                 live[key] = old
-        self._undo.clear()
+        del notes[start:]
         if self.changes != self._begun_at:
             self.changes += 1
 
@@ -156,7 +167,7 @@ class State:
 
     def commit(self) -> None:
         self._dirty.clear()
-        self._undo.clear()
+        self.notes, self.starts = [], []
         if len(self._live) > self._limit:
             self._old = self._live
             self._live = {}
@@ -169,7 +180,7 @@ class State:
             else:
                 self._live[key] = old
         self._dirty.clear()
-        self._undo.clear()
+        self.notes, self.starts = [], []
         self.changes += 1
 
     def _load(self, key: bytes) -> Any:
@@ -202,6 +213,13 @@ class State:
 # Records of one integer: their tag, and the integer. (A test holds this to the records' encoding.)
 _BALANCE_TAG: Final = encode(Balance(amount=0))[:1]
 _TOTAL_TAG: Final = encode(SplitTotal(total=0))[:1]
+
+
+def canonical(key: bytes, value: object) -> bytes | None:
+    """A value as it stood here, in canonical bytes; None where there was none."""
+    if value is None or type(value) is bytes:
+        return value
+    return _integer_bytes(key, value) if type(value) is int else encode(value)
 
 
 def _integer_bytes(key: bytes, value: int) -> bytes:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from licet.genesis import Genesis
 from licet.receipts import JournalEntry, Receipt, read_receipt
@@ -108,6 +108,8 @@ class BlockResult:
     work: int = 0  # spent of the block's budget, see `domain.reach`
     created: Sequence[bytes] = ()  # of `writes`, keys that were read and found absent
     faults: Sequence[FaultSeen] = ()  # bugs of ours that were contained, for the node's log
+    notes: Sequence[Any] = ()  # what writes replaced, in order, see `licensing_vm.trail`
+    starts: Sequence[int] = ()  # of each transaction but repeats, in `notes`
 
     @property
     def leaves(self) -> Iterator[bytes]:
@@ -164,6 +166,8 @@ class Machine:
             rows=self._context.rows,
             work=WORK_PER_BLOCK - self._context.work_left,
             faults=tuple(self._faults),
+            notes=self._state.notes,
+            starts=self._state.starts,
         )
 
     def commit(self) -> None:

@@ -27,6 +27,16 @@ INVALID_DIGESTS_MAX: Final = 1_024  # remembered as no valid batch
 OFFER_DIGESTS_MAX: Final = 256  # in one offer of what waits for a block
 OFFER_AGE_US_MIN: Final = 100_000  # C-9: older unordered batches are offered to the leader
 
+# --- finding where roots differ (C-13)
+WRITES_HEIGHTS_KEPT: Final = 64  # blocks whose writes can be told, beyond those that no header anchors yet
+WRITES_KEPT_MAX: Final = 250_000  # writes of these, about 100 bytes each
+WRITES_ROWS_PER_STEP: Final = 256  # hashed between votes and timers
+WRITES_PAGE_EVERY_US: Final = 20_000  # one page for one peer; what it asks meanwhile waits, the newest only
+WRITES_ASKED_MAX: Final = 4_096  # pages that an isolated node asks of one peer, over all its attempts
+WRITES_ATTEMPTS_MAX: Final = 8  # connections of one peer on which it is asked
+WRITES_ANSWER_US: Final = 2_000_000  # unanswered this long, a peer is asked again
+WRITES_SILENCE_US: Final = 10_000_000  # no peer has answered: say so
+
 # --- the loop
 SLICE_US: Final = 5_000  # verification and execution, between votes and timers (C-16)
 EXPIRY_SLACK_MS: Final = 1_000  # a batch is dropped this long after its last moment
@@ -38,4 +48,5 @@ ROOTS_KEPT: Final = 64  # heights whose tree is kept for proofs; at least this m
 assert ADMISSION_LINGER_US < ADMISSION_PATIENCE_US
 assert BATCH_TRANSACTIONS_TARGET <= 8_192
 assert AUTHOR_QUOTA_BYTES >= 2 * BLOCK_BYTES_TARGET
+assert WRITES_PAGE_EVERY_US < WRITES_ANSWER_US < WRITES_SILENCE_US
 assert OFFER_AGE_US_MIN < FETCH_RETRY_US < 1_000_000

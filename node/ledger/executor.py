@@ -24,6 +24,7 @@ from licet.types import Hash32, Height
 from licensing_vm.transition import BlockInput, BlockResult, Executed, Machine, Place, Status
 from node.core.effects import ReadyBlock
 from node.ledger.indexes import block_records, forget_used_ids, is_settled, used_ids, used_ids_record
+from node.ledger.writes import RecentWrites
 from node.storage.log import MerkleLog
 from node.storage.port import Record, Storage, WriteBatch
 from node.storage.state import State
@@ -64,7 +65,14 @@ class Executor:
     """The ledger's one writer."""
 
     def __init__(
-        self, *, machine: Machine, state: State, log: MerkleLog, storage: Storage, window_ms: int
+        self,
+        *,
+        machine: Machine,
+        state: State,
+        log: MerkleLog,
+        storage: Storage,
+        window_ms: int,
+        writes: RecentWrites | None = None,
     ) -> None:
         self._machine = machine
         self._window_ms = window_ms
@@ -74,6 +82,7 @@ class Executor:
         self._storage = storage
         self._busy = False
         self._under_way: Sequence[Executed] = ()
+        self._writes = RecentWrites() if writes is None else writes
         self.remembered = self._remember()
 
     def _remember(self) -> int:
@@ -115,6 +124,7 @@ class Executor:
         log_start = self._log.size
         log = self._log.append(list(result.leaves))
         roots = ExecutedRoots(height=block.height, state_root=tree.root, log_root=log.root, log_size=log.size)
+        self._writes.keep(roots, result, anchored=block.header.executed.height)
         records, places = block_records(
             roots, result.executed, log_start=log_start, settled=partial(is_settled, self._storage)
         )
