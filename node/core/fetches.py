@@ -3,10 +3,10 @@
 * Whoever is named for a batch (the proposer of the block that needs it, and the author
   that the proposal names) is asked at once, both in one turn; then everyone in turn, one
   more peer at each timeout, for as long as the batch is needed.
-* A name is a hint. Each peer is asked at once for a batch at most once, and later names
-  are heard as the first were: a wrong one costs one request and delays nobody's turn.
-* Whoever was asked and has nothing, or is gone, hands the turn on at once when nobody else
-  is still expected to answer; when all have refused, the timer is waited for.
+* An author's name is a hint: it costs one request and delays nobody's turn. Each peer is
+  asked at once for a batch at most once, and later names are heard as the first were.
+* Whoever's turn it is (a named author's only where it was asked alone) and who has nothing,
+  or is gone, hands the turn on at once; when all have refused, the timer is waited for.
 * Peers without a channel are passed over while there are others. An optional fetch (a
   batch that was only offered) is asked for once.
 
@@ -32,7 +32,8 @@ class _Fetch:
     next: int = 0
     at_once: list[ValidatorIndex] = field(default_factory=list)  # named and not asked yet
     named: set[ValidatorIndex] = field(default_factory=set)  # asked at once, or about to be
-    expected: set[ValidatorIndex] = field(default_factory=set)  # asked and may still answer
+    hinted: set[ValidatorIndex] = field(default_factory=set)  # those of them who are but said to be authors
+    expected: set[ValidatorIndex] = field(default_factory=set)  # whose turn it is, and who may still answer
     asked: set[ValidatorIndex] = field(default_factory=set)  # in this time around
 
 
@@ -81,6 +82,8 @@ class Fetches:
             if peer not in fetch.named:
                 fetch.named.add(peer)
                 fetch.at_once.append(peer)
+                if peer == author and peer != source:
+                    fetch.hinted.add(peer)
 
     def _order(self, first: list[ValidatorIndex]) -> tuple[ValidatorIndex, ...]:
         """These, then everyone else in turn after the first of them."""
@@ -154,7 +157,9 @@ class Fetches:
             if not peers:
                 fetch.expected.clear()
                 peers = [self._next_peer(fetch)]
-        fetch.expected.update(peers)
+        fetch.expected.update(peer for peer in peers if peer not in fetch.hinted)
+        if not fetch.expected:
+            fetch.expected.update(peers)
         fetch.asked.update(peers)
         return peers
 

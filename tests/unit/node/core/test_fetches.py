@@ -130,17 +130,37 @@ def test_the_author_is_asked_where_the_proposer_has_no_channel() -> None:
     assert one.due(0) == [(P3, (A,))]
 
 
-def test_one_of_two_refusals_waits_for_the_other_and_both_move_on_at_once() -> None:
+def test_a_proposer_who_refuses_hands_on_at_once_whoever_was_said_to_be_the_author() -> None:
     one = fetches(connected=True)
     one.want(A, P1, P3, mono_us=0)
     one.due(0)
     one.not_held(P1, (A,), mono_us=1)
-    assert one.due(1) == []
+    assert one.due(1) == [(P2, (A,))]
     one.not_held(P3, (A,), mono_us=2)
-    assert one.due(2) == [(P2, (A,))]
+    assert one.due(2) == []
     one.not_held(P2, (A,), mono_us=3)
     assert one.due(3) == []  # everybody refused: wait for the timer
-    assert asked(one, 2 + FETCH_RETRY_US) == [P1]
+    assert asked(one, 1 + FETCH_RETRY_US) == [P1]
+
+
+def test_a_wrong_author_who_refuses_or_goes_costs_no_further_request() -> None:
+    one = fetches(connected=True)
+    one.want(A, P1, P3, mono_us=0)
+    one.want(B, P1, P3, mono_us=0)
+    one.due(0)
+    one.not_held(P3, (A,), mono_us=1)
+    one.lost(P3, mono_us=1)
+    assert one.due(1) == []
+
+
+def test_an_author_asked_alone_hands_on_at_once() -> None:
+    one = Fetches(others=(P1, P2, P3))
+    one.connected(P2)
+    one.connected(P3)
+    one.want(A, P1, P3, mono_us=0)
+    assert asked(one, 0) == [P3]
+    one.not_held(P3, (A,), mono_us=1)
+    assert asked(one, 1) == [P2]
 
 
 def test_a_later_name_is_asked_at_once_and_once_and_delays_nobodys_turn() -> None:
