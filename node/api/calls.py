@@ -59,6 +59,17 @@ async def standing(target: str, *, timeout_s: float, patient: bool = False) -> S
     return Standing(sentence=status.sentence, now_ms=status.now_ms, window_ms=status.window_ms)
 
 
+async def takes_part(socket_path: str, *, timeout_s: float) -> str:
+    """Empty where a node votes, by its own word over its admin socket; else why it does not."""
+    async with _channel(f"unix:{socket_path}") as channel:
+        stub: Any = AdminServiceStub(channel)
+        try:
+            status = await stub.GetNodeStatus(admin_pb2.GetNodeStatusRequest(), timeout=timeout_s)
+        except grpc.RpcError as error:
+            raise CallFailed(_why(error)) from error
+    return "" if status.voting else str(status.not_voting_reason) or "does not vote"
+
+
 async def submit(target: str, transaction: bytes, *, timeout_s: float) -> str:
     """Submit one transaction and wait for finality: empty where it was committed, else why not."""
     async with _channel(target) as channel:

@@ -134,7 +134,8 @@ async def _run(
         if arguments.ready_file is not None and arguments.world is None:
             supervisor.write_ready_file(arguments.ready_file)
         if not arguments.quiet:
-            print(banner(supervisor, ready_file=arguments.ready_file, stays=arguments.keep), flush=True)
+            text = await banner(supervisor, ready_file=arguments.ready_file, stays=arguments.keep)
+            print(text, flush=True)
         if arguments.world is not None:
             await _load_world(arguments.world, supervisor, quiet=arguments.quiet)
             if arguments.ready_file is not None:

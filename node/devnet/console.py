@@ -23,7 +23,7 @@ HELP: Final = (
 )
 
 
-def banner(supervisor: Supervisor, *, ready_file: Path | None, stays: bool) -> str:
+async def banner(supervisor: Supervisor, *, ready_file: Path | None, stays: bool) -> str:
     """The lines at the start, the next command last."""
     network = supervisor.network
     genesis = network.genesis
@@ -47,7 +47,7 @@ def banner(supervisor: Supervisor, *, ready_file: Path | None, stays: bool) -> s
         lines.append(("ready file", _short(ready_file)))
     if final is not None:
         lines.append(("first final", f"{final:.2f} s after the command"))
-    lines.append(("meaning", supervisor.outlook()))
+    lines.append(("meaning", await supervisor.outlook()))
     profiles = _short(network.folder / PROFILES)
     lines.append(
         ("next", f"type `kill n2` or `help`; in another shell: LICET_CONFIG={profiles} licet status")
@@ -121,30 +121,32 @@ class Console:
     async def _kill(self, name: str) -> str:
         node = self._supervisor.node(name)
         if node.condition is Condition.DOWN:
-            return f"{node.name} is down already; {self._supervisor.outlook()}"
+            return f"{node.name} is down already; {await self._supervisor.outlook()}"
         await node.kill()
-        return f"{node.name} killed; {self._supervisor.outlook()}"
+        return f"{node.name} killed; {await self._supervisor.outlook()}"
 
     async def _start(self, name: str) -> str:
         node = self._supervisor.node(name)
         if node.condition is not Condition.DOWN:
-            return f"{node.name} is {node.condition.value} already; {self._supervisor.outlook()}"
+            return f"{node.name} is {node.condition.value} already; {await self._supervisor.outlook()}"
         node.start()
-        return f"{node.name} starting, and catching up by itself; {self._supervisor.outlook()}"
+        answers = await self._supervisor.until_it_answers(node)
+        what = "runs again, and catches up by itself" if answers else "was started"
+        return f"{node.name} {what}; {await self._supervisor.outlook()}"
 
     async def _pause(self, name: str) -> str:
         node = self._supervisor.node(name)
         if node.condition is not Condition.UP:
-            return f"{node.name} is {node.condition.value}; {self._supervisor.outlook()}"
+            return f"{node.name} is {node.condition.value}; {await self._supervisor.outlook()}"
         node.pause()
-        return f"{node.name} paused: it hangs, its connections stay open; {self._supervisor.outlook()}"
+        return f"{node.name} paused: it hangs, its connections stay open; {await self._supervisor.outlook()}"
 
     async def _resume(self, name: str) -> str:
         node = self._supervisor.node(name)
         if node.condition is not Condition.PAUSED:
-            return f"{node.name} is {node.condition.value}; {self._supervisor.outlook()}"
+            return f"{node.name} is {node.condition.value}; {await self._supervisor.outlook()}"
         node.resume()
-        return f"{node.name} goes on; {self._supervisor.outlook()}"
+        return f"{node.name} goes on; {await self._supervisor.outlook()}"
 
     async def _status(self) -> str:
         lines = []

@@ -29,7 +29,7 @@ STOP_S: Final = 8.0
 
 
 class Condition(Enum):
-    UP = "up"
+    UP = "running"
     PAUSED = "paused"
     DOWN = "down"
 
@@ -115,6 +115,10 @@ class NodeProcess:
         except TimeoutError:
             self.signal(signal.SIGKILL)
             await self._gone()
+
+    async def ended(self) -> None:
+        """Return once the process has ended."""
+        await self._gone()
 
     async def _gone(self) -> None:
         if self._watch is not None:

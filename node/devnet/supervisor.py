@@ -32,6 +32,7 @@ from node.operations.keyfiles import development_key
 
 READY_S: Final = 30.0
 CALL_S: Final = 5.0
+START_S: Final = 15.0  # of one node, before the console says that it does not answer yet
 ADVANCE_S: Final = 40.0
 
 
@@ -51,6 +52,7 @@ class Supervisor:
         self.notices: asyncio.Queue[str] = asyncio.Queue()
         self.first_final_s: float | None = None
         self._failed = asyncio.Event()
+        self._telling: asyncio.Task[None] | None = None
         self._validators = ValidatorSet(
             keys=tuple(validator.public_key for validator in network.genesis.validators)
         )
@@ -116,16 +118,44 @@ class Supervisor:
 
     def _ended(self, node: NodeProcess, code: int) -> None:
         """A node ended and nobody asked for it."""
+        said = f"{node.name} ended by itself (code {code}): {node.last_words()}"
+        self._telling = asyncio.create_task(self._tell(said))
+
+    async def _tell(self, said: str) -> None:
+        self.notices.put_nowait(f"{said}; {await self.outlook()}")
         self._failed.set()
-        self.notices.put_nowait(
-            f"{node.name} ended by itself (code {code}): {node.last_words()}; {self.outlook()}"
-        )
 
     # --- what is said ---------------------------------------------------------------------------
 
-    def outlook(self) -> str:
-        up = sum(node.condition is Condition.UP for node in self.nodes)
-        return outlook(up, self._validators)
+    async def outlook(self) -> str:
+        """What the nodes that take part mean for progress, and who runs without taking part.
+
+        Up means what it means in Status: a process that only follows, or does not answer, is not.
+        """
+        running = [node for node in self.nodes if node.condition is Condition.UP]
+        said = await asyncio.gather(*(self._why_not(node) for node in running))
+        meaning = outlook(said.count(""), self._validators)
+        aside = [f"{node.name} {why}" for node, why in zip(running, said, strict=True) if why]
+        return "; ".join([meaning, *aside])
+
+    async def _why_not(self, node: NodeProcess) -> str:
+        """Empty where a running node takes part, else why it does not."""
+        try:
+            return await calls.takes_part(str(node.place.admin.absolute()), timeout_s=CALL_S)
+        except CallFailed:
+            return "does not answer yet" if node.condition is Condition.UP else "is down"
+
+    async def until_it_answers(self, node: NodeProcess) -> bool:
+        """Wait for a node that was started; False where it ends, or takes too long."""
+        answering = asyncio.create_task(self._standing(node, patient=True))
+        ended = asyncio.create_task(node.ended())
+        try:
+            await asyncio.wait([answering, ended], timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+            return answering.done() and answering.exception() is None
+        finally:
+            for task in (answering, ended):
+                task.cancel()
+            await asyncio.gather(answering, ended, return_exceptions=True)
 
     def node(self, name: str) -> NodeProcess:
         for node in self.nodes:
