@@ -42,6 +42,7 @@ from consensus.ports import Ordering
 from consensus.types import Block, CommittedBlock, Recovered, Verdict
 from node.core.authors import AuthorHints, authors_of
 from node.core.batches import Batch, encode_batch
+from node.core.divergence import Divergence
 from node.core.effects import CoreEffects, CoreMessage, CoreSend, ReadyBlock
 from node.core.events import (
     BatchArrived,
@@ -54,10 +55,14 @@ from node.core.events import (
     CoreEvent,
     Hinted,
     Submitted,
+    WritesGiven,
+    WritesWanted,
 )
 from node.core.fetches import Fetches
+from node.core.isolation import IsolationReport
 from node.core.mempool import Added, Mempool
-from node.core.parts import Archive, Collected, CommittedEntry
+from node.core.parts import Archive, Collected, CommittedEntry, NoWrites, WritesSource
+from node.core.writes_server import WritesServer
 from node.limits import (
     EXPIRY_SLACK_MS,
     INVALID_DIGESTS_MAX,
@@ -88,6 +93,7 @@ class Core:
         ordering: Ordering,
         batch_key: SigningKey | None,
         archive: Archive,
+        writes: WritesSource | None = None,
     ) -> None:
         self._chain = chain
         self._parameters = parameters
@@ -105,6 +111,10 @@ class Core:
         )
         self._fetches = Fetches(others=self._others)
         self._hints = AuthorHints()
+        source = NoWrites() if writes is None else writes
+        self._writes = WritesServer(source)
+        attesting = chain.validators.n - chain.validators.quorum + 1  # f + 1
+        self._divergence = Divergence(others=self._others, attesting=attesting, source=source)
         self._checks: dict[Hash32, CheckPayload] = {}  # block id → the question that waits
         self._invalid: dict[Hash32, str] = {}  # digests that are no valid batch
         self._committed: deque[CommittedEntry] = deque()
@@ -134,6 +144,11 @@ class Core:
     def pool(self) -> Mempool:
         """The mempool, for reading."""
         return self._pool
+
+    @property
+    def isolation(self) -> IsolationReport | None:
+        """Why this node is isolated, as far as it is known (C-13)."""
+        return self._divergence.report()
 
     @property
     def final_ms(self) -> TimestampMs:
@@ -177,20 +192,38 @@ class Core:
         self._out = Collected()
         self._now_ms, self._mono_us = event.now_ms, event.mono_us
         match event:
-            case Received() | Tick():
+            case Received():
                 self._queue.append(event)
+            case Tick():
+                self._queue.append(event)
+                for reader, page in self._writes.step(event.mono_us):  # C-16: one slice in a turn
+                    self._send(page, to=reader)
             case Hinted():
                 self._hints.note(event.received.peer, event.block, event.authors)
                 self._queue.append(event.received)
             case PeerLost():
                 self._queue.append(event)
                 self._fetches.lost(event.peer, mono_us=event.mono_us)
+                self._writes.lost(event.peer)
+                self._divergence.lost(event.peer)
             case PeerConnected():
                 self._queue.append(event)
                 self._fetches.connected(event.peer)
+                self._divergence.connected(event.peer, mono_us=event.mono_us)
                 self._offer(event.peer)
             case Submitted():
                 self._submitted(event)
+            case BlockExecuted():
+                self._executed(event)
+            case ClockAdvanced():
+                self._clock_advanced(event)
+            case _:
+                self._told(event)
+        return self._finish()
+
+    def _told(self, event: CoreEvent) -> None:
+        """What a peer asks of this node, or answers it."""
+        match event:
             case BatchArrived():
                 self._arrived(event.batch.value)
             case BatchInvalid():
@@ -201,11 +234,10 @@ class Core:
                 self._fetches.not_held(event.peer, event.digests, mono_us=self._mono_us)
             case BatchesOffered():
                 self._offered(event)
-            case BlockExecuted():
-                self._executed(event)
-            case ClockAdvanced():
-                self._clock_advanced(event)
-        return self._finish()
+            case WritesWanted():
+                self._writes.wanted(event.peer, event.request)
+            case WritesGiven():
+                self._divergence.given(event.peer, event.page, mono_us=event.mono_us)
 
     def _clock_advanced(self, event: ClockAdvanced) -> None:
         self._clock_target_ms = max(self._clock_target_ms, event.now_ms)
@@ -249,11 +281,15 @@ class Core:
             self._out.forget += (batch.digest for batch in gone)
         for peer, digests in self._fetches.due(mono_us):
             self._send(BatchRequest(digests=digests), to=peer)
+        for peer, asked in self._divergence.step(mono_us):
+            self._send(asked, to=peer)
+        self._out.report = self._divergence.news()
         return self._out.done(self._wake())
 
     def _wake(self) -> int | None:
         expire_at = self._expire_at if self._pool.pending else None
-        times = (self._ordering_wake, self._fetches.next_at(), self._offer_at, expire_at)
+        rows_at = (self._writes.next_at(), self._divergence.next_at())
+        times = (self._ordering_wake, self._fetches.next_at(), self._offer_at, expire_at, *rows_at)
         return min((time for time in times if time is not None), default=None)
 
     def _take(self, effects: Effects) -> None:
@@ -291,6 +327,7 @@ class Core:
                     self._send(response, to=request.peer)
                 case Isolate():
                     out.isolate = request
+                    self._divergence.begin(request, mono_us=self._mono_us)
 
     def _build(self, request: BuildProposal) -> None:
         digests, over_half = self._pool.build(request)

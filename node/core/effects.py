@@ -29,9 +29,20 @@ from consensus.messages import Message
 from consensus.trace import TraceEntry
 from consensus.types import Block
 from node.core.batches import Batch
-from node.net.peer_messages import Batches, BatchesMissing, BatchOffer, BatchRequest, ClockMoved
+from node.core.isolation import IsolationReport
+from node.net.peer_messages import (
+    Batches,
+    BatchesMissing,
+    BatchOffer,
+    BatchRequest,
+    ClockMoved,
+    WritesPage,
+    WritesRequest,
+)
 
-CoreMessage = Message | Batches | BatchRequest | BatchesMissing | BatchOffer | ClockMoved
+CoreMessage = (
+    Message | Batches | BatchRequest | BatchesMissing | BatchOffer | ClockMoved | WritesRequest | WritesPage
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,7 @@ class CoreEffects:
     forget_payload: tuple[Hash32, ...] = ()
     wake_at_us: int | None = None
     isolate: Isolate | None = None
+    report: IsolationReport | None = None  # why it is isolated, as far as it is known: newly so
     evidence: tuple[Evidence, ...] = ()
     trace: tuple[TraceEntry, ...] = ()
 
@@ -87,6 +99,7 @@ def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
     forget: list[Hash32] = []
     wake: int | None = None
     isolate: Isolate | None = None
+    report: IsolationReport | None = None
     evidence: list[Evidence] = []
     trace: list[TraceEntry] = []
     for effects in turn:
@@ -103,6 +116,7 @@ def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
         forget += effects.forget_payload
         wake = effects.wake_at_us
         isolate = isolate or effects.isolate
+        report = effects.report or report
         evidence += effects.evidence
         trace += effects.trace
     return CoreEffects(
@@ -117,6 +131,7 @@ def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
         forget_payload=tuple(forget),
         wake_at_us=wake,
         isolate=isolate,
+        report=report,
         evidence=tuple(evidence),
         trace=tuple(trace),
     )

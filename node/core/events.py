@@ -18,6 +18,7 @@ from consensus.events import Event, PeerConnected, PeerLost, Received, Tick
 from consensus.messages import Message, Proposal
 from consensus.types import Block
 from node.core.batches import Batch
+from node.net.peer_messages import WritesPage, WritesRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,22 @@ class BatchesOffered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WritesWanted(Event):
+    """A peer asks what a height wrote (C-13)."""
+
+    peer: ValidatorIndex
+    request: WritesRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritesGiven(Event):
+    """A peer says what a height wrote."""
+
+    peer: ValidatorIndex
+    page: WritesPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockExecuted(Event):
     """The oldest block of `CoreEffects.execute` was executed, and its results are durable."""
 
@@ -115,6 +132,15 @@ class ClockAdvanced(Event):
     """The virtual clock was set to `now_ms`: work until a block with that time is final (C-9)."""
 
     gossip: bool  # set here by an operator: tell the peers
+
+
+def written(
+    peer: ValidatorIndex, message: WritesRequest | WritesPage, *, now_ms: TimestampMs, mono_us: int
+) -> WritesWanted | WritesGiven:
+    """The event of a question what a height wrote, or of the answer."""
+    if isinstance(message, WritesRequest):
+        return WritesWanted(now_ms=now_ms, mono_us=mono_us, peer=peer, request=message)
+    return WritesGiven(now_ms=now_ms, mono_us=mono_us, peer=peer, page=message)
 
 
 CoreEvent = (
@@ -129,6 +155,8 @@ CoreEvent = (
     | BatchesWanted
     | BatchesNotHeld
     | BatchesOffered
+    | WritesWanted
+    | WritesGiven
     | BlockExecuted
     | ClockAdvanced
 )
@@ -151,5 +179,8 @@ __all__ = [
     "Submitted",
     "Tick",
     "TimestampMs",
+    "WritesGiven",
+    "WritesWanted",
     "hinted",
+    "written",
 ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from licet.certificate import Certificate
+from licet.certificate import Certificate, ExecutedRoots
 from licet.types import Hash32, Height
 
 from consensus.effects import Effects, Isolate
 from consensus.types import Block, CommittedBlock
+from licensing_vm.trail import Row
 from node.core.batches import Batch
 from node.core.effects import CoreEffects, CoreSend, ReadyBlock
+from node.core.isolation import IsolationReport
 
 
 class Archive(Protocol):
@@ -24,6 +26,43 @@ class Archive(Protocol):
     def final_block(self, height: Height) -> CommittedBlock | None:
         """An executed block, with its finalization if it has one of its own."""
         ...
+
+
+class WrittenBlock(Protocol):
+    """What one executed block wrote, row by row (C-13)."""
+
+    @property
+    def roots(self) -> ExecutedRoots:
+        """What executing it gave."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many rows, once prepared."""
+        ...
+
+    def prepare(self) -> bool:
+        """Work for one slice; True when `total` and `rows` can be read."""
+        ...
+
+    def rows(self, first: int, count: int) -> list[Row]:
+        """At most `count` rows from row `first` on."""
+        ...
+
+
+class WritesSource(Protocol):
+    """The recent blocks whose writes can still be told."""
+
+    def at(self, height: Height) -> WrittenBlock | None:
+        """The block at this height, if it is still kept."""
+        ...
+
+
+class NoWrites:
+    """A source that keeps nothing: for a core without an executor."""
+
+    def at(self, height: Height) -> WrittenBlock | None:
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +91,7 @@ class Collected:
     dropped: list[Batch] = field(default_factory=list)
     forget: list[Hash32] = field(default_factory=list)
     isolate: Isolate | None = None
+    report: IsolationReport | None = None
     rest: list[Effects] = field(default_factory=list)  # for evidence and trace
 
     def done(self, wake_at_us: int | None) -> CoreEffects:
@@ -67,6 +107,7 @@ class Collected:
             forget_payload=tuple(self.forget),
             wake_at_us=wake_at_us,
             isolate=self.isolate,
+            report=self.report,
             evidence=tuple(item for one in self.rest for item in one.evidence),
             trace=tuple(item for one in self.rest for item in one.trace),
         )

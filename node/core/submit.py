@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from licet.errors import Fault, LicetError
 from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
 
+from node.core.isolation import IsolationReport
 from node.net.peer_messages import Participation
 
 # C-16: one submission, and what all of this node's clients may have waiting together.
@@ -153,6 +154,7 @@ class NodeStatus:
     log_size: int
     voting: bool
     isolated: bool
+    isolation: IsolationReport | None  # why, as far as it is known (C-13)
     delta_ms: int
     peers_connected: tuple[ValidatorIndex, ...]
     participation: Participation

@@ -30,6 +30,7 @@ from node.ledger.archive import StoredBlocks
 from node.ledger.executor import Executor, initialise
 from node.ledger.proofs import Proofs
 from node.ledger.recovery import held_batches, open_votes, recovered
+from node.ledger.writes import RecentWrites
 from node.storage.files import Files
 from node.storage.log import MerkleLog
 from node.storage.port import Storage
@@ -137,12 +138,14 @@ def assemble(
         guard = SignerGuard(
             key, record=votes.record, chain_id=chain.chain_id, epoch=chain.epoch, index=chain.index
         )
+    writes = RecentWrites()
     core = Core(
         chain=chain,
         parameters=parameters,
         ordering=create_ordering(chain, guard),
         batch_key=key if chain.index is not None else None,
         archive=StoredBlocks(storage),
+        writes=writes,
     )
     return Node(
         genesis=genesis,
@@ -152,7 +155,12 @@ def assemble(
         log=log,
         machine=machine,
         executor=Executor(
-            machine=machine, state=state, log=log, storage=storage, window_ms=parameters.window_ms
+            machine=machine,
+            state=state,
+            log=log,
+            storage=storage,
+            window_ms=parameters.window_ms,
+            writes=writes,
         ),
         verifier=verifier,
         payload=payload,

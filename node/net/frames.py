@@ -17,9 +17,19 @@ from licet.certificate import ValidatorSet
 from licet.crypto import SigningKey, signature_valid
 from licet.encoding import Tag, Writer
 from licet.errors import Fault, LicetError
-from licet.types import HASH_BYTES, SIGNATURE_BYTES, ChainId, Hash32, Signature, TimestampMs, ValidatorIndex
+from licet.types import (
+    HASH_BYTES,
+    SIGNATURE_BYTES,
+    ChainId,
+    Hash32,
+    Height,
+    Signature,
+    TimestampMs,
+    ValidatorIndex,
+)
 from licet.v1 import peer_pb2 as pb
 
+from node.net import writes
 from node.net.peer_messages import (
     AUTHORS_MAX,
     BATCHES_BYTES_MAX,
@@ -27,6 +37,7 @@ from node.net.peer_messages import (
     FRAME_BYTES_MAX,
     FRAME_MESSAGES_MAX,
     MESSAGE_BYTES_MAX,
+    WRITES_ROWS_MAX,
     Batches,
     BatchesMissing,
     BatchOffer,
@@ -35,9 +46,11 @@ from node.net.peer_messages import (
     ConsensusMessage,
     Participation,
     PeerMessage,
+    WritesPage,
+    WritesRequest,
 )
 
-PROTOCOL_VERSION: Final = 2  # 2: hellos say what part their speaker takes in consensus
+PROTOCOL_VERSION: Final = 3  # 2: hellos say what part their speaker takes; 3: what a height wrote is told
 NONCE_BYTES: Final = 32
 FRAME_BYTES_AIM: Final = 1 << 20  # a turn's bytes beyond this go in further frames
 SOFTWARE_BYTES_MAX: Final = 64
@@ -202,6 +215,12 @@ def _encode_message(message: PeerMessage, out: pb.PeerMessage) -> None:
             _encode_digests(out.offered, message.digests)
         case ClockMoved():
             out.clock_ms = message.now_ms
+        case WritesRequest():
+            out.writes_wanted.height = message.height
+            out.writes_wanted.first_row = message.first_row
+            out.writes_wanted.rows = message.rows
+        case WritesPage():
+            writes.encode(message, out.writes)
 
 
 def _encode_digests(out: pb.Digests, digests: tuple[Hash32, ...]) -> None:
@@ -216,8 +235,10 @@ def message_bytes(message: PeerMessage) -> int:
             return len(message.data) + _AUTHOR_BYTES * len(message.authors) + _HEADROOM
         case Batches():
             return sum(map(len, message.batches)) + 8 * len(message.batches) + _HEADROOM
-        case ClockMoved():
+        case ClockMoved() | WritesRequest():
             return _HEADROOM
+        case WritesPage():
+            return writes.page_bytes(message) + _HEADROOM
     return (HASH_BYTES + 2) * len(message.digests) + _HEADROOM
 
 
@@ -320,7 +341,20 @@ def _decode_message(message: pb.PeerMessage) -> PeerMessage:
             return BatchOffer(digests=_digests(message.offered))
         case "clock_ms":
             return ClockMoved(now_ms=TimestampMs(message.clock_ms))
+        case "writes_wanted":
+            return _decode_writes_wanted(message.writes_wanted)
+        case "writes":
+            page = writes.decode(message.writes)
+            if isinstance(page, str):
+                raise PeerFault(page)
+            return page
     raise PeerFault("a message of an unknown kind")
+
+
+def _decode_writes_wanted(message: pb.WritesRequest) -> WritesRequest:
+    if message.rows > WRITES_ROWS_MAX:
+        raise PeerFault(f"it asks for {message.rows} rows at once, more than {WRITES_ROWS_MAX}")
+    return WritesRequest(height=Height(message.height), first_row=message.first_row, rows=message.rows)
 
 
 def _authors(message: pb.PeerMessage) -> tuple[ValidatorIndex, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from consensus import codec
 from consensus.config import DIGESTS_PER_BLOCK_CEILING
 from node.core.effects import CoreSend
+from node.net import writes
 from node.net.peer_messages import (
     AUTHORS_MAX,
     FRAME_BYTES_MAX,
@@ -16,6 +17,8 @@ from node.net.peer_messages import (
     ClockMoved,
     ConsensusMessage,
     PeerMessage,
+    WritesPage,
+    WritesRequest,
 )
 
 MESSAGE_OVERHEAD_BYTES = 64  # framing of one message, generously
@@ -32,8 +35,10 @@ def wire(send: CoreSend) -> tuple[PeerMessage, int]:
             return message, sum(map(len, message.batches))
         case BatchRequest() | BatchesMissing() | BatchOffer():
             return message, 32 * len(message.digests)
-        case ClockMoved():
-            return message, 8
+        case ClockMoved() | WritesRequest():
+            return message, 32
+        case WritesPage():
+            return message, writes.page_bytes(message)
         case _:
             data = codec.encode(message)
             size = len(data) + AUTHOR_BYTES * len(send.authors)

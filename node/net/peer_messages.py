@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from licet.types import Hash32, TimestampMs, ValidatorIndex
+from licet.certificate import ExecutedRoots
+from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
+
+from licensing_vm.trail import Row
 
 # C-16: what one message may carry; the transport refuses more and blames the peer.
 MESSAGE_BYTES_MAX: Final = 8 << 20
 DIGESTS_MAX: Final = 1024
 AUTHORS_MAX: Final = 1024  # beside one proposal; a block orders no more batches (`node.net.outgoing`)
 BATCHES_BYTES_MAX: Final = 8 << 20
+WRITES_ROWS_MAX: Final = 512  # of one page
+WRITES_KEY_BYTES_MAX: Final = 1024  # longer than any key of the state
 FRAME_BYTES_MAX: Final = 16 << 20
 FRAME_MESSAGES_MAX: Final = 4096
 
@@ -80,7 +85,37 @@ class ClockMoved:
     now_ms: TimestampMs
 
 
-PeerMessage = ConsensusMessage | Batches | BatchRequest | BatchesMissing | BatchOffer | ClockMoved
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritesRequest:
+    """Tell me what this height wrote, from this row on; for no rows, its roots alone (C-13)."""
+
+    height: Height
+    first_row: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritesPage:
+    """Rows of one height, `first_row` the first, of `total`; without roots, this node does not hold them."""
+
+    height: Height
+    roots: ExecutedRoots | None
+    first_row: int = 0
+    total: int = 0
+    rows: tuple[Row, ...] = ()
+
+
+PeerMessage = (
+    ConsensusMessage
+    | Batches
+    | BatchRequest
+    | BatchesMissing
+    | BatchOffer
+    | ClockMoved
+    | WritesRequest
+    | WritesPage
+)
 
 assert BATCHES_BYTES_MAX <= FRAME_BYTES_MAX
 assert MESSAGE_BYTES_MAX <= FRAME_BYTES_MAX
+assert WRITES_ROWS_MAX * (WRITES_KEY_BYTES_MAX + 100) <= MESSAGE_BYTES_MAX

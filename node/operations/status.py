@@ -40,6 +40,10 @@ def describe(
     if node.core.waiting_for_batches:
         wanted = f"; {node.core.waiting_for_batches} final blocks wait for their batches from peers"
         sentence, activity = sentence + wanted, activity + wanted
+    report = node.core.isolation
+    if report is not None:
+        why = f"; {report.sentence(names)}"
+        sentence, activity = sentence + why, activity + why
     return NodeStatus(
         sentence=sentence,
         validator=node.chain.index,
@@ -54,6 +58,7 @@ def describe(
         log_size=node.log.size,
         voting=ordering.voting,
         isolated=ordering.isolated,
+        isolation=report,
         delta_ms=ordering.delta_ms,
         peers_connected=tuple(sorted(connected)),
         participation=participation(ordering),

@@ -35,6 +35,7 @@ from node.core.events import (
     CoreEvent,
     Submitted,
     hinted,
+    written,
 )
 from node.core.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
 from node.core.verifier import BatchWork, InvalidBatch
@@ -50,9 +51,12 @@ from node.net.peer_messages import (
     ClockMoved,
     ConsensusMessage,
     PeerMessage,
+    WritesPage,
+    WritesRequest,
 )
 from node.net.port import Transport
 from node.operations import logs
+from node.operations.isolation import isolation_fields
 from node.operations.status import describe
 from node.runtime.admission import Admission
 from node.runtime.clock import Clock
@@ -343,6 +347,8 @@ class Driver:
                 return BatchesNotHeld(now_ms=now_ms, mono_us=mono_us, peer=peer, digests=message.digests)
             case BatchOffer():
                 return BatchesOffered(now_ms=now_ms, mono_us=mono_us, peer=peer, digests=message.digests)
+            case WritesRequest() | WritesPage():
+                return written(peer, message, now_ms=now_ms, mono_us=mono_us)
             case ClockMoved():
                 if self.clock.manual and self.clock.set_ms(message.now_ms):
                     return ClockAdvanced(now_ms=self._now(), mono_us=mono_us, gossip=False)
@@ -452,6 +458,11 @@ class Driver:
                     "ours": effects.isolate.ours.state_root.hex(),
                     "theirs": effects.isolate.theirs.state_root.hex(),
                 },
+            )
+        if effects.report is not None:
+            names = tuple(one.name for one in self.node.genesis.validators)
+            log.critical(
+                "isolated: what is known of where it differs", extra=isolation_fields(effects.report, names)
             )
         for one in effects.evidence:
             log.error("a validator contradicts itself", extra={"validator": one.voter, "view": one.view})

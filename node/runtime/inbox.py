@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 
 from licet.types import ValidatorIndex
 
-from node.net.peer_messages import Batches, ClockMoved, ConsensusMessage, PeerMessage
+from node.net import writes
+from node.net.peer_messages import (
+    Batches,
+    ClockMoved,
+    ConsensusMessage,
+    PeerMessage,
+    WritesPage,
+    WritesRequest,
+)
 from node.net.port import INBOX_BYTES_MAX
 
 MESSAGE_OVERHEAD_BYTES = 64  # what an empty message is counted as
@@ -33,8 +41,10 @@ def _size(message: PeerMessage) -> int:
     match message:
         case ConsensusMessage():
             return len(message.data) + AUTHOR_BYTES * len(message.authors) + MESSAGE_OVERHEAD_BYTES
-        case Batches() | ClockMoved():
+        case Batches() | ClockMoved() | WritesRequest():
             return MESSAGE_OVERHEAD_BYTES
+        case WritesPage():
+            return writes.page_bytes(message) + MESSAGE_OVERHEAD_BYTES
         case _:
             return 32 * len(message.digests) + MESSAGE_OVERHEAD_BYTES
 

@@ -22,6 +22,8 @@ from node.net.peer_messages import (
     ClockMoved,
     ConsensusMessage,
     PeerMessage,
+    WritesPage,
+    WritesRequest,
 )
 from tests.sim.byzantine.adversary import Adversary
 from tests.sim.clock import NodeClock
@@ -32,7 +34,7 @@ from tests.sim.network import Frame, Network
 from tests.sim.shell import SimNode
 from tests.sim.world import MS, World
 
-_PLAIN = (Batches, BatchRequest, BatchesMissing, BatchOffer, ClockMoved)
+_PLAIN = (Batches, BatchRequest, BatchesMissing, BatchOffer, ClockMoved, WritesRequest, WritesPage)
 
 
 class Cluster:

@@ -31,6 +31,7 @@ from node.core.events import (
     CoreEvent,
     Submitted,
     hinted,
+    written,
 )
 from node.core.verifier import InvalidBatch
 from node.ledger import assembly
@@ -42,6 +43,8 @@ from node.net.peer_messages import (
     BatchRequest,
     ConsensusMessage,
     PeerMessage,
+    WritesPage,
+    WritesRequest,
 )
 from node.storage.errors import StorageError
 from node.storage.memory import MemoryStorage
@@ -258,6 +261,8 @@ class SimNode:
                 yield BatchesNotHeld(**times, peer=peer, digests=message.digests)
             case BatchOffer():
                 yield BatchesOffered(**times, peer=peer, digests=message.digests)
+            case WritesRequest() | WritesPage():
+                yield written(peer, message, **times)
 
     # --- turns
 

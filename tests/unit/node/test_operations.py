@@ -49,10 +49,10 @@ def test_the_sentence_names_whom_it_waits_for() -> None:
     )
     assert "B not heard since this node started" in said
     a.connected = True
-    b.protocol_version = 3
+    b.protocol_version = 4
     c.heard()
     said = health.sentence(height=8, peers=table, validators=validators(4), ordering="x")
-    assert said.endswith("waiting for 1 more of {C, D}; C speaks v3, we speak v2; D last seen 0 s ago")
+    assert said.endswith("waiting for 1 more of {C, D}; C speaks v4, we speak v3; D last seen 0 s ago")
     b.connected = True
     said = health.sentence(height=8, peers=table, validators=validators(4), ordering="x")
     assert said.endswith("one more failure stops it; D last seen 0 s ago; x")

@@ -99,7 +99,7 @@ def test_what_status_says_on_the_page_is_what_it_says() -> None:
     table = PeerTable(("n1", "n3", "n4"), ValidatorIndex(0), {})
     n3, n4 = table
     assert f"`{health.last_words(n3)}`" in PAGE
-    n4.protocol_version = 3
+    n4.protocol_version = 4
     assert f"`{health.last_words(n4)}`" in PAGE
     n4.proved(Participation.RECORD_MISSING)
     assert f"`{health.last_words(n4)}`" in PAGE

@@ -14,15 +14,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13licet/v1/peer.proto\x12\x08licet.v1\"\xb6\x01\n\x0f\x45xchangeRequest\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.licet.v1.HelloH\x00\x12%\n\x05proof\x18\x02 \x01(\x0b\x32\x14.licet.v1.HelloProofH\x00\x12 \n\x05\x66rame\x18\x03 \x01(\x0b\x32\x0f.licet.v1.FrameH\x00\x12\x30\n\rparticipation\x18\x04 \x01(\x0e\x32\x17.licet.v1.ParticipationH\x00\x42\x06\n\x04item\"\xb7\x01\n\x10\x45xchangeResponse\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.licet.v1.HelloH\x00\x12%\n\x05proof\x18\x02 \x01(\x0b\x32\x14.licet.v1.HelloProofH\x00\x12 \n\x05\x66rame\x18\x03 \x01(\x0b\x32\x0f.licet.v1.FrameH\x00\x12\x30\n\rparticipation\x18\x04 \x01(\x0e\x32\x17.licet.v1.ParticipationH\x00\x42\x06\n\x04item\"\x97\x01\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x10\n\x08\x63hain_id\x18\x02 \x01(\x0c\x12\x11\n\tvalidator\x18\x03 \x01(\r\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x10\n\x08software\x18\x05 \x01(\t\x12.\n\rparticipation\x18\x06 \x01(\x0e\x32\x17.licet.v1.Participation\"\x1f\n\nHelloProof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"0\n\x05\x46rame\x12\'\n\x08messages\x18\x01 \x03(\x0b\x32\x15.licet.v1.PeerMessage\"\xf3\x01\n\x0bPeerMessage\x12\x13\n\tconsensus\x18\x01 \x01(\x0cH\x00\x12+\n\x07\x62\x61tches\x18\x02 \x01(\x0b\x32\x18.licet.v1.PayloadBatchesH\x00\x12#\n\x06wanted\x18\x03 \x01(\x0b\x32\x11.licet.v1.DigestsH\x00\x12$\n\x07missing\x18\x04 \x01(\x0b\x32\x11.licet.v1.DigestsH\x00\x12$\n\x07offered\x18\x05 \x01(\x0b\x32\x11.licet.v1.DigestsH\x00\x12\x12\n\x08\x63lock_ms\x18\x06 \x01(\x06H\x00\x12\x15\n\rbatch_authors\x18\x0f \x03(\rB\x06\n\x04kind\"!\n\x0ePayloadBatches\x12\x0f\n\x07\x62\x61tches\x18\x01 \x03(\x0c\"\x1a\n\x07\x44igests\x12\x0f\n\x07\x64igests\x18\x01 \x03(\x0c*\xa8\x01\n\rParticipation\x12\x1d\n\x19PARTICIPATION_UNSPECIFIED\x10\x00\x12\x17\n\x13PARTICIPATION_VOTES\x10\x01\x12 \n\x1cPARTICIPATION_RECORD_MISSING\x10\x02\x12!\n\x1dPARTICIPATION_RECORD_UNUSABLE\x10\x03\x12\x1a\n\x16PARTICIPATION_ISOLATED\x10\x04\x32T\n\x0bPeerService\x12\x45\n\x08\x45xchange\x12\x19.licet.v1.ExchangeRequest\x1a\x1a.licet.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13licet/v1/peer.proto\x12\x08licet.v1\"\xb6\x01\n\x0f\x45xchangeRequest\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.licet.v1.HelloH\x00\x12%\n\x05proof\x18\x02 \x01(\x0b\x32\x14.licet.v1.HelloProofH\x00\x12 \n\x05\x66rame\x18\x03 \x01(\x0b\x32\x0f.licet.v1.FrameH\x00\x12\x30\n\rparticipation\x18\x04 \x01(\x0e\x32\x17.licet.v1.ParticipationH\x00\x42\x06\n\x04item\"\xb7\x01\n\x10\x45xchangeResponse\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.licet.v1.HelloH\x00\x12%\n\x05proof\x18\x02 \x01(\x0b\x32\x14.licet.v1.HelloProofH\x00\x12 \n\x05\x66rame\x18\x03 \x01(\x0b\x32\x0f.licet.v1.FrameH\x00\x12\x30\n\rparticipation\x18\x04 \x01(\x0e\x32\x17.licet.v1.ParticipationH\x00\x42\x06\n\x04item\"\x97\x01\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x10\n\x08\x63hain_id\x18\x02 \x01(\x0c\x12\x11\n\tvalidator\x18\x03 \x01(\r\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x10\n\x08software\x18\x05 \x01(\t\x12.\n\rparticipation\x18\x06 \x01(\x0e\x32\x17.licet.v1.Participation\"\x1f\n\nHelloProof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"0\n\x05\x46rame\x12\'\n\x08messages\x18\x01 \x03(\x0b\x32\x15.licet.v1.PeerMessage\"\xc9\x02\n\x0bPeerMessage\x12\x13\n\tconsensus\x18\x01 \x01(\x0cH\x00\x12+\n\x07\x62\x61tches\x18\x02 \x01(\x0b\x32\x18.licet.v1.PayloadBatchesH\x00\x12#\n\x06wanted\x18\x03 \x01(\x0b\x32\x11.licet.v1.DigestsH\x00\x12$\n\x07missing\x18\x04 \x01(\x0b\x32\x11.licet.v1.DigestsH\x00\x12$\n\x07offered\x18\x05 \x01(\x0b\x32\x11.licet.v1.DigestsH\x00\x12\x12\n\x08\x63lock_ms\x18\x06 \x01(\x06H\x00\x12\x30\n\rwrites_wanted\x18\x07 \x01(\x0b\x32\x17.licet.v1.WritesRequestH\x00\x12\"\n\x06writes\x18\x08 \x01(\x0b\x32\x10.licet.v1.WritesH\x00\x12\x15\n\rbatch_authors\x18\x0f \x03(\rB\x06\n\x04kind\"!\n\x0ePayloadBatches\x12\x0f\n\x07\x62\x61tches\x18\x01 \x03(\x0c\"@\n\rWritesRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x11\n\tfirst_row\x18\x02 \x01(\r\x12\x0c\n\x04rows\x18\x03 \x01(\r\"\xa4\x01\n\x06Writes\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0c\n\x04held\x18\x02 \x01(\x08\x12\x12\n\nstate_root\x18\x03 \x01(\x0c\x12\x10\n\x08log_root\x18\x04 \x01(\x0c\x12\x10\n\x08log_size\x18\x05 \x01(\x04\x12\x11\n\tfirst_row\x18\x06 \x01(\r\x12\r\n\x05total\x18\x07 \x01(\r\x12\"\n\x04rows\x18\x08 \x03(\x0b\x32\x14.licet.v1.WrittenRow\"Y\n\nWrittenRow\x12\x10\n\x08position\x18\x01 \x01(\r\x12\x18\n\x10transaction_hash\x18\x02 \x01(\x0c\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x12\n\nvalue_hash\x18\x04 \x01(\x0c\"\x1a\n\x07\x44igests\x12\x0f\n\x07\x64igests\x18\x01 \x03(\x0c*\xa8\x01\n\rParticipation\x12\x1d\n\x19PARTICIPATION_UNSPECIFIED\x10\x00\x12\x17\n\x13PARTICIPATION_VOTES\x10\x01\x12 \n\x1cPARTICIPATION_RECORD_MISSING\x10\x02\x12!\n\x1dPARTICIPATION_RECORD_UNUSABLE\x10\x03\x12\x1a\n\x16PARTICIPATION_ISOLATED\x10\x04\x32T\n\x0bPeerService\x12\x45\n\x08\x45xchange\x12\x19.licet.v1.ExchangeRequest\x1a\x1a.licet.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licet.v1.peer_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_PARTICIPATION']._serialized_start=951
-  _globals['_PARTICIPATION']._serialized_end=1119
+  _globals['_PARTICIPATION']._serialized_start=1361
+  _globals['_PARTICIPATION']._serialized_end=1529
   _globals['_EXCHANGEREQUEST']._serialized_start=34
   _globals['_EXCHANGEREQUEST']._serialized_end=216
   _globals['_EXCHANGERESPONSE']._serialized_start=219
@@ -34,11 +34,17 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_FRAME']._serialized_start=591
   _globals['_FRAME']._serialized_end=639
   _globals['_PEERMESSAGE']._serialized_start=642
-  _globals['_PEERMESSAGE']._serialized_end=885
-  _globals['_PAYLOADBATCHES']._serialized_start=887
-  _globals['_PAYLOADBATCHES']._serialized_end=920
-  _globals['_DIGESTS']._serialized_start=922
-  _globals['_DIGESTS']._serialized_end=948
-  _globals['_PEERSERVICE']._serialized_start=1121
-  _globals['_PEERSERVICE']._serialized_end=1205
+  _globals['_PEERMESSAGE']._serialized_end=971
+  _globals['_PAYLOADBATCHES']._serialized_start=973
+  _globals['_PAYLOADBATCHES']._serialized_end=1006
+  _globals['_WRITESREQUEST']._serialized_start=1008
+  _globals['_WRITESREQUEST']._serialized_end=1072
+  _globals['_WRITES']._serialized_start=1075
+  _globals['_WRITES']._serialized_end=1239
+  _globals['_WRITTENROW']._serialized_start=1241
+  _globals['_WRITTENROW']._serialized_end=1330
+  _globals['_DIGESTS']._serialized_start=1332
+  _globals['_DIGESTS']._serialized_end=1358
+  _globals['_PEERSERVICE']._serialized_start=1531
+  _globals['_PEERSERVICE']._serialized_end=1615
 # @@protoc_insertion_point(module_scope)

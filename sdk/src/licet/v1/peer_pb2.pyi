@@ -222,6 +222,8 @@ class PeerMessage(google.protobuf.message.Message):
     MISSING_FIELD_NUMBER: builtins.int
     OFFERED_FIELD_NUMBER: builtins.int
     CLOCK_MS_FIELD_NUMBER: builtins.int
+    WRITES_WANTED_FIELD_NUMBER: builtins.int
+    WRITES_FIELD_NUMBER: builtins.int
     BATCH_AUTHORS_FIELD_NUMBER: builtins.int
     consensus: builtins.bytes
     """A consensus message in canonical binary, see consensus/SPEC.md."""
@@ -244,6 +246,17 @@ class PeerMessage(google.protobuf.message.Message):
         """Held by the speaker, and ordered by no block yet: ask for what you lack."""
 
     @property
+    def writes_wanted(self) -> global___WritesRequest:
+        """Asks what the transactions of an executed height wrote: from a node that computed other roots
+        than a quorum signed and looks for the first difference. A node answers one such request at a
+        time, the newest, and a page in every 20 ms.
+        """
+
+    @property
+    def writes(self) -> global___Writes:
+        """The answer."""
+
+    @property
     def batch_authors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Beside a proposal in `consensus`, and no part of it: for each batch that its block orders, in the
         block's order, the position of the batch's author in genesis' list of validators, so that a
@@ -261,11 +274,13 @@ class PeerMessage(google.protobuf.message.Message):
         missing: global___Digests | None = ...,
         offered: global___Digests | None = ...,
         clock_ms: builtins.int = ...,
+        writes_wanted: global___WritesRequest | None = ...,
+        writes: global___Writes | None = ...,
         batch_authors: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch_authors", b"batch_authors", "batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["consensus", "batches", "wanted", "missing", "offered", "clock_ms"] | None: ...
+    def HasField(self, field_name: typing.Literal["batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted", "writes", b"writes", "writes_wanted", b"writes_wanted"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch_authors", b"batch_authors", "batches", b"batches", "clock_ms", b"clock_ms", "consensus", b"consensus", "kind", b"kind", "missing", b"missing", "offered", b"offered", "wanted", b"wanted", "writes", b"writes", "writes_wanted", b"writes_wanted"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["consensus", "batches", "wanted", "missing", "offered", "clock_ms", "writes_wanted", "writes"] | None: ...
 
 global___PeerMessage = PeerMessage
 
@@ -288,6 +303,112 @@ class PayloadBatches(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["batches", b"batches"]) -> None: ...
 
 global___PayloadBatches = PayloadBatches
+
+@typing.final
+class WritesRequest(google.protobuf.message.Message):
+    """Asks for rows of one height."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEIGHT_FIELD_NUMBER: builtins.int
+    FIRST_ROW_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    height: builtins.int
+    """The height."""
+    first_row: builtins.int
+    """The first row wanted, counted from 0."""
+    rows: builtins.int
+    """How many at most, 512 or less; 0 asks for the roots alone."""
+    def __init__(
+        self,
+        *,
+        height: builtins.int = ...,
+        first_row: builtins.int = ...,
+        rows: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["first_row", b"first_row", "height", b"height", "rows", b"rows"]) -> None: ...
+
+global___WritesRequest = WritesRequest
+
+@typing.final
+class Writes(google.protobuf.message.Message):
+    """What the transactions of one executed height wrote, or a part of it. Rows stand by transaction, then by
+    key in the order of bytes, the row of a transaction's receipt last. An exact repeat has no row.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEIGHT_FIELD_NUMBER: builtins.int
+    HELD_FIELD_NUMBER: builtins.int
+    STATE_ROOT_FIELD_NUMBER: builtins.int
+    LOG_ROOT_FIELD_NUMBER: builtins.int
+    LOG_SIZE_FIELD_NUMBER: builtins.int
+    FIRST_ROW_FIELD_NUMBER: builtins.int
+    TOTAL_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    height: builtins.int
+    """The height asked for."""
+    held: builtins.bool
+    """False where the speaker does not hold this height's writes any more; nothing follows then."""
+    state_root: builtins.bytes
+    """Root of the state after this height, 32 bytes."""
+    log_root: builtins.bytes
+    """Root of the log after this height, 32 bytes."""
+    log_size: builtins.int
+    """Leaves in the log after this height."""
+    first_row: builtins.int
+    """Which row is the first of `rows`."""
+    total: builtins.int
+    """How many rows the height has; 0 where only the roots were asked for."""
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WrittenRow]:
+        """At most 512."""
+
+    def __init__(
+        self,
+        *,
+        height: builtins.int = ...,
+        held: builtins.bool = ...,
+        state_root: builtins.bytes = ...,
+        log_root: builtins.bytes = ...,
+        log_size: builtins.int = ...,
+        first_row: builtins.int = ...,
+        total: builtins.int = ...,
+        rows: collections.abc.Iterable[global___WrittenRow] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["first_row", b"first_row", "height", b"height", "held", b"held", "log_root", b"log_root", "log_size", b"log_size", "rows", b"rows", "state_root", b"state_root", "total", b"total"]) -> None: ...
+
+global___Writes = Writes
+
+@typing.final
+class WrittenRow(google.protobuf.message.Message):
+    """What one transaction left at one key."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    TRANSACTION_HASH_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    VALUE_HASH_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    """Position of the transaction in its block."""
+    transaction_hash: builtins.bytes
+    """Hash of the transaction, 32 bytes."""
+    key: builtins.bytes
+    """The state's key, at most 1024 bytes; empty for the transaction's receipt."""
+    value_hash: builtins.bytes
+    """SHA-256 of the canonical bytes left there, 32 bytes; empty where the key was deleted."""
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        transaction_hash: builtins.bytes = ...,
+        key: builtins.bytes = ...,
+        value_hash: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "position", b"position", "transaction_hash", b"transaction_hash", "value_hash", b"value_hash"]) -> None: ...
+
+global___WrittenRow = WrittenRow
 
 @typing.final
 class Digests(google.protobuf.message.Message):

@@ -173,5 +173,5 @@ def test_a_part_that_is_none_is_the_peers_fault() -> None:
     message.hello.participation = 9  # type: ignore[assignment]
     with pytest.raises(frames.PeerFault, match="its part in consensus 9"):
         frames.decode_request(message.SerializeToString())
-    message.hello.protocol_version = 3  # another version has other parts: its number is what matters
-    assert frames.decode_request(message.SerializeToString()) == replace(one, protocol_version=3)
+    message.hello.protocol_version = 4  # another version has other parts: its number is what matters
+    assert frames.decode_request(message.SerializeToString()) == replace(one, protocol_version=4)

@@ -191,11 +191,11 @@ async def test_a_peer_of_another_version_is_named_with_both(start: Start) -> Non
     two, inbox_two = await start(1)
     async with grpc.aio.insecure_channel(str(_at(two))) as channel:
         call = channel.stream_stream(METHOD)()
-        hello = replace(frames.new_hello(CHAIN, ValidatorIndex(0), ""), protocol_version=3)
+        hello = replace(frames.new_hello(CHAIN, ValidatorIndex(0), ""), protocol_version=4)
         await call.write(frames.encode_request(hello))
         assert isinstance(frames.decode_response(await call.read()), frames.Hello)
         with pytest.raises(grpc.RpcError) as refused:
             await call.read()
         assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
-    assert health.last_words(two.peers[ValidatorIndex(0)]) == "n1 speaks v3, we speak v2"
+    assert health.last_words(two.peers[ValidatorIndex(0)]) == "n1 speaks v4, we speak v3"
     assert not inbox_two.up
