@@ -85,7 +85,11 @@ class Bench:
     async def peak(self, name: str, recipe: Any, guess: int, seconds: float, batch: int) -> Outcome:
         """Saturate for `seconds`; `guess` transactions a second are signed beforehand."""
         raws = await self.sign(recipe, int(guess * seconds), name)
-        before_cpu, before_stages = self.network.cpu_s(), self.network.stages()
+        before_cpu, before_stages, before_height = (
+            self.network.cpu_s(),
+            self.network.stages(),
+            self.network.height(),
+        )
         if self.options.spy:
             command = self.options.spy.format(pid=self.network.nodes[0]["pid"], name=name)
             await asyncio.create_subprocess_shell(command)
@@ -111,6 +115,8 @@ class Bench:
             self.summary["bytes_sent_per_tx"] = round(sum(map(len, raws)) / len(raws), 1)
         else:
             self.summary.setdefault("cpu_us_per_tx_by_stage", {})[name] = table
+        blocks = self.network.height() - before_height
+        self.summary.setdefault("tx_per_block", {})[name] = round(outcome.committed / max(1, blocks), 1)
         _report(name, outcome)
         return outcome
 

@@ -75,14 +75,16 @@ class Network:
         """CPU seconds by stage, summed over nodes, from the nodes' own thread clocks."""
         totals: dict[str, float] = {}
         for node in self.nodes:
-            if not _alive(node["pid"]):
-                continue
-            with urllib.request.urlopen(f"http://{node['metrics']}/metrics", timeout=10) as reply:
-                for line in reply.read().decode().splitlines():
-                    if line.startswith("licet_stage_cpu_seconds_total{"):
-                        stage = line.split('stage="', 1)[1].split('"', 1)[0]
-                        totals[stage] = totals.get(stage, 0.0) + float(line.rsplit(" ", 1)[1])
+            for line in _metrics(node) if _alive(node["pid"]) else ():
+                if line.startswith("licet_stage_cpu_seconds_total{"):
+                    stage = line.split('stage="', 1)[1].split('"', 1)[0]
+                    totals[stage] = totals.get(stage, 0.0) + float(line.rsplit(" ", 1)[1])
         return totals
+
+    def height(self) -> int:
+        """The last block that the first node executed."""
+        (line,) = (line for line in _metrics(self.nodes[0]) if line.startswith("licet_executed_height "))
+        return int(float(line.rsplit(" ", 1)[1]))
 
     def disk_bytes(self) -> int:
         """Bytes of all nodes' data folders, logs left out."""
@@ -106,6 +108,12 @@ class Network:
                 self.process.kill()
                 self.process.wait()
         self.log.close()
+
+
+def _metrics(node: dict[str, Any]) -> list[str]:
+    with urllib.request.urlopen(f"http://{node['metrics']}/metrics", timeout=10) as reply:
+        lines: list[str] = reply.read().decode().splitlines()
+    return lines
 
 
 def _alive(pid: int) -> bool:

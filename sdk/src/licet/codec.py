@@ -14,8 +14,18 @@ from google.protobuf.message import DecodeError
 
 from licet import transactions as t
 from licet.errors import Fault, LicetError
+from licet.frozen import maker
 from licet.types import HASH_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, ChainId, Hash32, PublicKey, Signature
 from licet.v1 import transaction_pb2 as pb
+
+# What nearly every transaction of a busy ledger is made of.
+_make_transaction: Final = maker(t.Transaction)
+_make_body: Final = maker(t.TransactionBody)
+_make_key_signature: Final = maker(t.KeySignature)
+_make_money: Final = maker(t.Money)
+_make_accept_offer: Final = maker(t.AcceptOffer)
+_make_report_usage: Final = maker(t.ReportUsage)
+_make_transfer: Final = maker(t.Transfer)
 
 
 class MalformedTransaction(LicetError):
@@ -69,7 +79,7 @@ def _money(field: str, message: pb.Money) -> t.Money:
     minor = message.minor
     if not 0 < minor <= t.AMOUNT_MINOR_MAX:
         raise MalformedTransaction(field, f"is {minor} minor units, not 1 to {t.AMOUNT_MINOR_MAX}")
-    return t.Money(currency=_text(field, message.currency, 8), minor=minor)
+    return _make_money(currency=_text(field, message.currency, 8), minor=minor)
 
 
 def _key(field: str, message: pb.Key) -> t.Key:
@@ -230,7 +240,7 @@ def _accept_offer(m: pb.AcceptOffer) -> t.AcceptOffer:
     assets = m.assets
     if len(assets) > 64:
         _count("accept_offer.assets", assets, 64)
-    return t.AcceptOffer(
+    return _make_accept_offer(
         agreement=_name("accept_offer.agreement", m.agreement),
         offer=_name("accept_offer.offer", m.offer),
         assets=_assets(assets) if len(assets) else (),
@@ -260,7 +270,7 @@ def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
     if len(agreement_index) != rows or len(offset_ms) != rows:
         raise MalformedTransaction("report_usage", "has columns of different lengths")
     _count("report_usage.agreements", m.agreements, t.REPORT_AGREEMENTS_MAX, 1)
-    return t.ReportUsage(
+    return _make_report_usage(
         report=_name("report_usage.report", m.report),
         fact=_text("report_usage.fact", m.fact, t.NAME_BYTES_MAX),
         period_start_ms=m.period_start_ms,
@@ -296,7 +306,7 @@ def _withdraw(m: pb.Withdraw) -> t.Withdraw:
 
 
 def _transfer(m: pb.Transfer) -> t.Transfer:
-    return t.Transfer(
+    return _make_transfer(
         to=_name("transfer.to", m.to),
         amount=_money("transfer.amount", m.amount),
         issuer=_optional_name("transfer.issuer", m.issuer),
@@ -346,11 +356,10 @@ def refuse_unknown_fields(message: Any, what: str, size: int) -> None:
     bytes than its meaning (a longer varint, a field given twice, an unpacked column) is refused, because
     versions of protobuf differ there: 5.26 reads a length of six bytes, 7.36 does not.
     """
-    before = message.ByteSize()
-    if before != size:
+    if message.ByteSize() != size:
         raise MalformedTransaction(what, "is not in its shortest form")
     message.DiscardUnknownFields()
-    if message.ByteSize() != before:
+    if message.ByteSize() != size:
         raise MalformedTransaction(what, "holds a field that this version does not know")
 
 
@@ -370,7 +379,7 @@ def decode_body(raw: bytes) -> t.TransactionBody:
         raise MalformedTransaction("chain_id", f"has {len(chain_id)} bytes, not {HASH_BYTES}")
     if not 1 <= len(commands) <= t.COMMANDS_MAX:
         raise MalformedTransaction("commands", f"has {len(commands)} items, not 1 to {t.COMMANDS_MAX}")
-    return t.TransactionBody(
+    return _make_body(
         chain_id=ChainId(chain_id),
         id=id_,
         sender=_name("sender", message.sender),
@@ -406,10 +415,10 @@ def decode_transaction(raw: bytes) -> t.Transaction:
         public_key, signature = item.public_key, item.signature
         if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise MalformedTransaction("signatures", "holds a key or signature of the wrong length")
-        signed.append(t.KeySignature(public_key=PublicKey(public_key), signature=Signature(signature)))
+        signed.append(_make_key_signature(public_key=PublicKey(public_key), signature=Signature(signature)))
     if len(signed) > 1 and len({item.public_key for item in signed}) != len(signed):
         raise MalformedTransaction("signatures", "names one key twice")
-    return t.Transaction(
+    return _make_transaction(
         hash=t.transaction_hash(raw_body),
         raw_body=raw_body,
         body=decode_body(raw_body),
