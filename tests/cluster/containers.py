@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from licet.client import Client
+from licet.connection import ClientOptions
 from licet.crypto import SigningKey
 from licet.errors import LicetError
+from licet.retry import RetryPolicy
 from licet.statement import Status
 
 from node.devnet.network import NetworkFolder
@@ -161,7 +163,11 @@ class Cluster:
 
     async def client(self, name: str, *, sender: str = "", key: SigningKey | None = None) -> Client:
         return await Client.connect(
-            self._api[name], sender=sender or None, key=key, genesis=self.genesis_file
+            self._api[name],
+            sender=sender or None,
+            key=key,
+            genesis=self.genesis_file,
+            options=ClientOptions(connect=RetryPolicy()),  # a container that starts is waited for
         )
 
     async def status(self, name: str) -> Status:

@@ -24,10 +24,9 @@ from licet.outcomes import (
     entry_of,
     money_of,
     refusal_error,
-    unavailable,
 )
 from licet.proof import verify_proof
-from licet.retry import failure_of, refused_by_node
+from licet.retry import Failure, failure_of, refused_by_node
 from licet.statement import (
     Ancestor,
     Balance,
@@ -59,7 +58,7 @@ class QueryMethods:
     _connection: Connection
 
     async def _ask(self, rpc: str, request: Any) -> Any:
-        return await self._connection.call(lambda s, timeout: getattr(s, rpc)(request, timeout=timeout))
+        return await self._connection.ask(rpc, request)
 
     async def _pages(self, rpc: str, request: Any, field: str) -> AsyncIterator[Any]:
         request.page_size = self._connection.options.page_size
@@ -249,6 +248,10 @@ class QueryMethods:
             if not response.next_page_token:
                 break
             request.page_token = response.next_page_token
+        if not lines and not response.balances:
+            await self.get_party(party)  # an empty statement is a registered party's; else this says why
+        if not lines and agreement:
+            await self.get_agreement(agreement)
         return Statement(
             party=party,
             lines=tuple(_line(line) for line in lines),
@@ -367,17 +370,17 @@ class QueryMethods:
                     cursor = response.cursor or cursor
                 if until_now:
                     return
-                why = "the node ended the stream"
+                failure = Failure(why="the node ended the stream", retry_after_s=0.0, reached=True)
             except grpc.RpcError as error:
-                failure = failure_of(error)
-                if failure is None:
+                found = failure_of(error)
+                if found is None:
                     raise refused_by_node(error) from None
-                why = failure.why
+                failure = found
             finally:
                 call.cancel()
             failing_since = failing_since if failing_since is not None else loop.time()
             if loop.time() - failing_since > policy.deadline_s:
-                raise unavailable(why, retry_after_s=policy.delay_s_max, facts={"cursor": cursor})
+                raise self._connection.gave_up(failure, loop.time() - failing_since)
             endpoints.turn(away_from=generation)
             await asyncio.sleep(policy.first_delay_s)
 

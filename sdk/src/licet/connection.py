@@ -16,13 +16,22 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from licet.batching import Batcher
+from licet.batching import TRANSACTION_BYTES_MAX, Batcher
 from licet.builder import NodeClock, SignedTransaction
-from licet.endpoints import Endpoints, parse_targets
+from licet.endpoints import Endpoints, check_size, parse_targets
 from licet.errors import Fault, LicetError
 from licet.genesis import Genesis, parse_genesis
-from licet.outcomes import Accepted, Committed, outcome_of, unavailable, unknown
+from licet.outcomes import (
+    Accepted,
+    Committed,
+    RefusedAtAdmission,
+    Unavailable,
+    outcome_of,
+    unavailable,
+    unknown,
+)
 from licet.retry import Attempt, Failure, Retrier, RetryPolicy
 from licet.statement import Status
 from licet.types import ChainId
@@ -30,13 +39,23 @@ from licet.v1 import ledger_pb2 as pb
 
 T = TypeVar("T")
 
+_LOOPBACK: Final = ("127.", "localhost:", "[::1]:")
+
 PAGE_SIZE: Final = 500
+MEETING: Final = RetryPolicy(deadline_s=10.0, attempt_s=5.0, refused_s=1.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """How a client behaves. The defaults are for a network in one country."""
+    """How a client behaves. The defaults are for a network in one country.
 
+    `connect` holds until the client has met its network: an address that refuses is told in a moment, one
+    that does not answer in seconds, for what is wrong then is most often the address. `retry` holds for
+    every call after that, and waits for nodes that restart. `connect=RetryPolicy()` is for a program that
+    is started beside its node, and waits for it as long.
+    """
+
+    connect: RetryPolicy = MEETING
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     page_size: int = PAGE_SIZE  # of lists
     credentials: grpc.ChannelCredentials | None = None  # None for a plain channel (loopback)
@@ -82,7 +101,7 @@ class Connection:
         self.scales: dict[str, int] = {}
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
-        self._retrier = Retrier(options.retry, rng=random.Random(options.seed))
+        self._retrier = Retrier(options.connect, rng=random.Random(options.seed))
         self._asking: asyncio.Task[Status] | None = None
         self._closed = False
 
@@ -115,6 +134,7 @@ class Connection:
         if expect_chain is not None and expect_chain != self.chain_id:
             raise _wrong_chain(expect_chain, self.chain_id)
         await self.status()
+        self._retrier = Retrier(self.options.retry, rng=random.Random(self.options.seed))
 
     def check_place(self) -> None:
         """Raise unless this is the process and the loop that the client was made in."""
@@ -148,8 +168,37 @@ class Connection:
             return await operation(self.endpoints.stub, this.timeout_s)
 
         return await self._retrier.run(
-            attempt, on_failure=lambda _: self.endpoints.turn(away_from=generation)
+            attempt,
+            on_failure=lambda _: self.endpoints.turn(away_from=generation),
+            give_up=lambda failure, _, waited_s: self.gave_up(failure, waited_s),
         )
+
+    async def ask(self, rpc: str, request: Message) -> Any:
+        """A query by its name; a request that is too large is told before it is sent."""
+        check_size(request)
+        return await self.call(lambda stub, timeout: getattr(stub, rpc)(request, timeout=timeout))
+
+    def gave_up(self, failure: Failure, waited_s: float) -> Unavailable:
+        """What it means that no node took a request: whom we asked, what came of it, what to do."""
+        targets = self.endpoints.targets
+        where = targets[0] if len(targets) == 1 else f"any of {', '.join(targets)}"
+        facts = {"targets": ",".join(targets), "waited_s": f"{waited_s:.1f}"}
+        retry_after_s = max(1.0, failure.retry_after_s)
+        if failure.nobody:
+            here = all(target.startswith(_LOOPBACK) for target in targets)
+            start = " (`python -m node devnet` starts a network on this machine)" if here else ""
+            remedy = f"Start a node there{start}, or name another with target, --target or LICET_TARGET."
+            why = f"No node answers at {where}: {failure.why}"
+        elif failure.silent:
+            remedy = (
+                "Check the address and the way to it; to wait longer, give --wait SECONDS or LICET_WAIT"
+                " (in the SDK, ClientOptions)."
+            )
+            why = f"No node answers at {where}: {failure.why}, in {waited_s:.1f} s"
+        else:
+            remedy = ""
+            why = f"No node took the request in {waited_s:.1f} s: {failure.why}"
+        return unavailable(why, retry_after_s=retry_after_s, remedy=remedy, facts=facts)
 
     async def status(self) -> Status:
         """Ask the node for the public state; keeps the clock and the currencies' scales fresh."""
@@ -172,6 +221,7 @@ class Connection:
     async def send(self, tx: SignedTransaction, *, admitted: bool = False) -> Committed | Accepted:
         """Send until the ledger or a node decides, or the deadline passes. The bytes never change."""
         self.check_place()
+        _check_transaction(tx)
         wait = pb.WAIT_ADMITTED if admitted else pb.WAIT_FINAL
         generation = self.endpoints.generation
 
@@ -186,7 +236,7 @@ class Connection:
         def give_up(failure: Failure, reached: bool, waited_s: float) -> LicetError:
             if reached:
                 return unknown(tx.hash, tx.id, waited_s=waited_s, why=failure.why)
-            error = unavailable(failure.why, retry_after_s=max(1.0, failure.retry_after_s))
+            error = self.gave_up(failure, waited_s)
             return error.naming(transaction_hash=tx.hash, id=tx.id)
 
         return await self._retrier.run(
@@ -195,8 +245,8 @@ class Connection:
 
     async def validate(self, tx: SignedTransaction) -> Committed | Accepted:
         """What the ledger would do with a transaction now, without submitting it."""
-        request = pb.SubmitRequest(transaction=tx.raw, validate_only=True)
-        response = await self.call(lambda s, t: s.Submit(request, timeout=t))
+        _check_transaction(tx)
+        response = await self.ask("Submit", pb.SubmitRequest(transaction=tx.raw, validate_only=True))
         return outcome_of(response.result, transaction_hash=tx.hash, id=tx.id, sender=tx.sender)
 
     async def close(self) -> None:
@@ -209,6 +259,20 @@ class Connection:
             await asyncio.gather(self._asking, return_exceptions=True)
         await self.batcher.close()
         await self.endpoints.close()
+
+
+def _check_transaction(tx: SignedTransaction) -> None:
+    """Raise for more bytes than the ledger takes: on a stream, one such would break it for all others."""
+    if len(tx.raw) <= TRANSACTION_BYTES_MAX:
+        return
+    error = RefusedAtAdmission(
+        "TX_TOO_LARGE",
+        f"The transaction has {len(tx.raw)} bytes, more than {TRANSACTION_BYTES_MAX}; it was not sent.",
+        fault=Fault.SENDER,
+        remedy="Divide it into several.",
+        facts={"bytes": str(len(tx.raw)), "limit": str(TRANSACTION_BYTES_MAX)},
+    )
+    raise error.naming(transaction_hash=tx.hash, id=tx.id)
 
 
 def _wrong_chain(expected: bytes, found: bytes) -> LicetError:

@@ -16,9 +16,11 @@ from licet.errors import Fault, LicetError
 from licet.v1.ledger_pb2_grpc import LedgerServiceStub
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from licet.v1.ledger_pb2_grpc import LedgerServiceAsyncStub
 
-MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024  # of one message either way; what a node takes unless configured
 ENDPOINTS_MAX: Final = 64
 
 _OPTIONS: Final = (
@@ -32,6 +34,24 @@ _OPTIONS: Final = (
     # One client, one set of connections: sharing them would tie its failover to others'.
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+def too_large(why: str) -> LicetError:
+    """The error for a message that no node would take, however often it is sent."""
+    return LicetError(
+        "MESSAGE_TOO_LARGE",
+        f"The message is larger than one call may carry: {why}.",
+        fault=Fault.SENDER,
+        remedy="Ask for less at once, or divide what you send.",
+        facts={"limit": str(MESSAGE_BYTES_MAX)},
+    )
+
+
+def check_size(message: Message) -> None:
+    """Raise for a request that is too large to be sent, before it is."""
+    size = message.ByteSize()
+    if size > MESSAGE_BYTES_MAX:
+        raise too_large(f"{size} bytes, of at most {MESSAGE_BYTES_MAX}")
 
 
 def parse_targets(target: str | Sequence[str]) -> tuple[str, ...]:

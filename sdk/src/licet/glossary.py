@@ -36,6 +36,9 @@ TX_TOO_COSTLY
 TX_TOO_LARGE
   The transaction has more bytes than the ledger takes.
   > Split it.
+MESSAGE_TOO_LARGE
+  One call would carry more bytes than a node takes in one message, or answer with more.
+  > Ask for less at once, or divide what you send.
 TX_WRONG_CHAIN
   It is signed for another network.
   > Compare the chain id with your genesis.json.

@@ -181,7 +181,7 @@ def unknown(transaction_hash: bytes, id: bytes, *, waited_s: float, why: str) ->
     """The error for a deadline that passed after the bytes had left."""
     error = OutcomeUnknown(
         "OUTCOME_UNKNOWN",
-        f"No node said in {waited_s:g} s what became of transaction {transaction_hash.hex()[:16]}: {why}.",
+        f"No node said in {waited_s:.3g} s what became of transaction {transaction_hash.hex()[:16]}: {why}.",
         fault=Fault.MACHINE,
         remedy="Ask for its receipt, or send the same transaction again: its id executes at most once.",
         facts={"transaction_hash": transaction_hash.hex(), "id": id.hex()},
@@ -190,13 +190,15 @@ def unknown(transaction_hash: bytes, id: bytes, *, waited_s: float, why: str) ->
     return error
 
 
-def unavailable(why: str, *, retry_after_s: float, facts: Mapping[str, str] | None = None) -> Unavailable:
+def unavailable(
+    why: str, *, retry_after_s: float, remedy: str = "", facts: Mapping[str, str] | None = None
+) -> Unavailable:
     """The error for a request that no node took."""
     error = Unavailable(
         "UNAVAILABLE",
-        f"No node took the request: {why}.",
+        f"{why}.",
         fault=Fault.MACHINE,
-        remedy=f"Try again in {retry_after_s:g} s, or name another node.",
+        remedy=remedy or f"Try again in {retry_after_s:g} s, or name another node.",
         facts=facts,
     )
     error.retry_after_s = retry_after_s

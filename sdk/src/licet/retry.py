@@ -1,8 +1,10 @@
 """Retries bounded by time: full jitter, one finite total deadline, only where a repeat is safe.
 
 A submission may be repeated because its id executes at most once and its bytes stay the same; a query
-because it changes nothing. What the ledger or a node has decided is never asked again; that a block was
-full decides nothing.
+because it changes nothing. What the ledger or a node has decided is never asked again; that a block, a
+node or a quota was full decides nothing. Where every address refuses to be connected to, `refused_s` may
+end the trying earlier than the deadline: a client that never met its network is told at once, and one
+that did waits for a node which restarts.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
+from licet.endpoints import too_large
 from licet.errors import Fault, LicetError
-from licet.outcomes import RefusedInBlock, unavailable
+from licet.outcomes import RefusedAtAdmission, RefusedInBlock, TransactionError
 from licet.status_details import METADATA_KEY, decode_status
 
 T = TypeVar("T")
@@ -35,6 +38,23 @@ RETRIED: Final = frozenset(
 
 # Refused in a block for want of room, which consumes no id: the same bytes may fit into the next.
 RESUBMITTED: Final = frozenset({"BLOCK_FULL"})
+# Refused at admission for the node's own state, not the transaction's: later, or by another node, the same
+# bytes are taken. A stream answers so for one transaction among others; a call of its own fails instead.
+READMITTED: Final = frozenset({"RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "UNAVAILABLE", "STORAGE_DEAD"})
+ELSEWHERE: Final = frozenset({"UNAVAILABLE", "STORAGE_DEAD"})  # of these, what another node may take at once
+ASKED_S_MAX: Final = 60.0  # of a node's own word on when to come again
+
+# gRPC tells these apart only in its text. Nothing was sent, and nothing changes by asking a moment later.
+_NOBODY: Final = {
+    "Connection refused": "nothing listens there, the connection is refused",
+    "No such file or directory": "nothing listens there, the socket does not exist",
+    "No route to host": "there is no way to it",
+    "Network is unreachable": "there is no way to it",
+    "DNS resolution failed": "its name is not known",
+    "Domain name not found": "its name is not known",
+    "Name resolution": "its name is not known",
+}
+_TOO_LARGE: Final = "message larger than max"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +65,11 @@ class RetryPolicy:
     attempt_s: float = 10.0  # one attempt; a node that hangs costs this much, then the next is asked
     first_delay_s: float = 0.05
     delay_s_max: float = 2.0
+    refused_s: float | None = None  # while every address refuses connections; None for the deadline
 
     def __post_init__(self) -> None:
+        if self.refused_s is not None and self.refused_s <= 0:
+            raise ValueError("refused connections are tried for more than 0 s")
         if not 0 < self.attempt_s <= self.deadline_s:
             raise ValueError("an attempt takes more than 0 s and at most the total deadline")
         if not 0 < self.first_delay_s <= self.delay_s_max:
@@ -73,6 +96,9 @@ class Failure:
     why: str
     retry_after_s: float
     reached: bool  # whether the request may have reached a node
+    nobody: bool = False  # nothing listens at the address, or there is no way to it
+    silent: bool = False  # whoever is there did not answer in time
+    another: bool = True  # whether another node may do better
 
 
 def metadata_of(error: grpc.RpcError) -> dict[str, Any]:
@@ -89,6 +115,8 @@ def refused_by_node(error: grpc.RpcError) -> LicetError:
     """A call that a node refused, as an error with its code, fault and facts."""
     info = decode_status(bytes(metadata_of(error).get(METADATA_KEY, b"")))
     text = str(error.details() or error.code().name) if hasattr(error, "details") else str(error)
+    if info is None and _too_large(error):
+        return too_large(text)
     if info is None:
         return LicetError(
             f"GRPC_{error.code().name}",
@@ -110,7 +138,7 @@ def refused_by_node(error: grpc.RpcError) -> LicetError:
 def failure_of(error: grpc.RpcError) -> Failure | None:
     """Why a call failed where trying again may help; None where a node has decided."""
     code = error.code()
-    if code not in RETRIED:
+    if code not in RETRIED or _too_large(error):
         return None
     info = decode_status(bytes(metadata_of(error).get(METADATA_KEY, b"")))
     if code is grpc.StatusCode.UNKNOWN and info is not None:
@@ -118,15 +146,40 @@ def failure_of(error: grpc.RpcError) -> Failure | None:
     asked = info.metadata.get("retry_ms", "") if info else ""
     # gRPC tells refused connections apart only in its text; anything else may have been sent.
     text = str(error.details() or "")
-    unsent = code is grpc.StatusCode.RESOURCE_EXHAUSTED or (
-        code is grpc.StatusCode.UNAVAILABLE
-        and any(sign in text for sign in ("failed to connect", "Name resolution", "DNS", "No address"))
+    unconnected = code is grpc.StatusCode.UNAVAILABLE and any(
+        sign in text for sign in ("failed to connect", "Name resolution", "DNS", "No address")
     )
+    nobody = next((said for sign, said in _NOBODY.items() if unconnected and sign in text), "")
+    silent = not nobody and (unconnected or (code is grpc.StatusCode.DEADLINE_EXCEEDED and info is None))
+    if nobody:
+        why = nobody
+    elif silent:
+        why = "it does not answer"
+    else:
+        why = f"{code.name}: {text}" if text else code.name
     return Failure(
-        why=f"{code.name}: {text}" if text else code.name,
-        retry_after_s=int(asked) / 1000 if asked.isdecimal() else 0.0,
-        reached=not unsent,
+        why=why,
+        retry_after_s=_asked_s(asked),
+        reached=not unconnected and code is not grpc.StatusCode.RESOURCE_EXHAUSTED,
+        nobody=bool(nobody),
+        silent=silent,
     )
+
+
+def _asked_s(retry_ms: str) -> float:
+    return min(ASKED_S_MAX, int(retry_ms) / 1000) if retry_ms.isascii() and retry_ms.isdecimal() else 0.0
+
+
+def _too_large(error: grpc.RpcError) -> bool:
+    """Whether gRPC itself, on either side, refused a message for its size: it does not shrink by waiting."""
+    return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in str(error.details() or "")
+
+
+def may_pass(refusal: TransactionError) -> bool:
+    """Whether the same bytes may be taken later: what was refused was no judgement of them."""
+    if isinstance(refusal, RefusedInBlock):
+        return refusal.code in RESUBMITTED
+    return isinstance(refusal, RefusedAtAdmission) and refusal.code in READMITTED
 
 
 class Retrier:
@@ -141,15 +194,17 @@ class Retrier:
         operation: Callable[[Attempt], Awaitable[T]],
         *,
         on_failure: Callable[[Failure], None],
-        give_up: Callable[[Failure, bool, float], LicetError] | None = None,
+        give_up: Callable[[Failure, bool, float], LicetError],
     ) -> T:
         """`on_failure` may turn to another node; `give_up` says what a passed deadline means."""
         loop = asyncio.get_running_loop()
         start = loop.time()
         end = start + self.policy.deadline_s
         reached = False
+        nobody = True
         number = 0
         while True:
+            refused: TransactionError | None = None
             timeout = min(self.policy.attempt_s, end - loop.time())
             try:
                 return await operation(Attempt(number=number, timeout_s=timeout))
@@ -159,22 +214,31 @@ class Retrier:
                     raise refused_by_node(error) from None
             except (TimeoutError, ConnectionError) as error:
                 failure = Failure(why=str(error) or "no answer in time", retry_after_s=0.0, reached=True)
-            except RefusedInBlock as refusal:
-                # The node answered, so it is asked again, and nothing sent before is in doubt any more.
-                delay = self.policy.delay_s(number, self._rng)
-                if refusal.code not in RESUBMITTED or loop.time() + delay >= end:
+            except (RefusedAtAdmission, RefusedInBlock) as refusal:
+                if not may_pass(refusal):
                     raise
-                reached = False
-                await asyncio.sleep(delay)
-                number += 1
-                continue
+                if isinstance(refusal, RefusedInBlock):
+                    reached = False  # it was ordered and decided: nothing sent before is in doubt any more
+                failure = Failure(
+                    why=refusal.message.rstrip("."),
+                    retry_after_s=_asked_s(refusal.facts.get("retry_ms", "")),
+                    reached=False,
+                    another=refusal.code in ELSEWHERE,
+                )
+                refused = refusal
             reached = reached or failure.reached
-            on_failure(failure)
+            nobody = nobody and failure.nobody
+            if failure.another:
+                on_failure(failure)
             delay = self.policy.delay_s(number, self._rng, asked_s=failure.retry_after_s)
-            if loop.time() + delay >= end:
-                waited = loop.time() - start
-                if give_up is not None:
-                    raise give_up(failure, reached, waited)
-                raise unavailable(failure.why, retry_after_s=max(1.0, failure.retry_after_s))
+            refused_s = self.policy.refused_s
+            until = end if refused_s is None or not nobody else min(end, start + refused_s)
+            if refused is not None:
+                # An attempt that had no time to be answered would turn what is known into an unknown outcome.
+                until -= self.policy.attempt_s / 4
+            if loop.time() + delay >= until:
+                if refused is not None and not reached:
+                    raise refused
+                raise give_up(failure, reached, loop.time() - start)
             await asyncio.sleep(delay)
             number += 1

@@ -98,7 +98,7 @@ class Statement(_View):
 
     def to_text(self) -> str:
         """The statement as aligned columns, balances last."""
-        table = text_table(self._HEADINGS, self._rows())
+        table = text_table(self._HEADINGS, self._rows()) if self.lines else "No entries."
         balances = "\n".join(
             f"{balance.account} {format_money(balance.amount.currency, balance.amount.minor, self.scales)}"
             + (f" at {balance.issuer}" if balance.issuer else "")

@@ -67,6 +67,11 @@ class _Loop:
                 "Use Client, with await, in asynchronous code.",
             )
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can run here any more."""
+        return os.getpid() != self._pid or self._loop.is_closed()
+
     def close(self) -> None:
         """Stop the loop and end the thread."""
         if os.getpid() != self._pid or self._loop.is_closed():
@@ -107,7 +112,9 @@ def _iterating(
             while (item := self._loop.run(following())) is not _DONE:
                 yield item
         finally:
-            self._loop.run(end())
+            # A generator that nobody finished may be collected after the client was closed, and its loop.
+            if not self._loop.closed:
+                self._loop.run(end())
 
     return call
 

@@ -27,11 +27,14 @@ from licet.connection import ClientOptions
 from licet.crypto import SigningKey
 from licet.errors import Fault, LicetError
 from licet.genesis import Genesis, parse_genesis
+from licet.retry import RetryPolicy
 from licet.sync_client import SyncClient
 
 START_S: Final = 60.0
 ANSWER_S: Final = 60.0
 STOP_S: Final = 20.0
+# A node that was just started is waited for: here the address is never what is wrong.
+PATIENT: Final = ClientOptions(connect=RetryPolicy())
 
 
 class NetworkFailed(LicetError):
@@ -181,7 +184,7 @@ class Network:
             sender=party,
             key=None if party is None else self.key(party),
             genesis=self.genesis,
-            options=options,
+            options=options or PATIENT,
         )
 
     async def connect(
@@ -193,7 +196,7 @@ class Network:
             sender=party,
             key=None if party is None else self.key(party),
             genesis=self.genesis,
-            options=options,
+            options=options or PATIENT,
         )
 
     # --- what is done to it

@@ -10,12 +10,13 @@ Calendar arithmetic is here our own integers as in the ledger; no locale and no 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, TextIO
 
 from licet.errors import Fault, LicetError
 from licet.transactions import REPORT_AGREEMENTS_MAX, REPORT_ROWS_MAX, ReportUsage, valid_name
@@ -170,13 +171,15 @@ def _row(agreement: str, at: str, quantity: str) -> UsageRow:
     return UsageRow(agreement=agreement, at_ms=parse_time_ms(at), quantity=int(quantity))
 
 
-def _places(header: Sequence[str], path: Path) -> list[int]:
+def _places(header: Sequence[str], path: str) -> list[int]:
     names = [name.strip().lower() for name in header]
     if sorted(names) != sorted(_COLUMNS):
         cells = names[0].split("\t") if names else []
         if len(names) > _COLUMNS_SHOWN or any(len(name) > 40 for name in names):
             names = [*(name[:40] for name in names[:_COLUMNS_SHOWN]), "…"]
-        found = f"The first line of {path} names the columns {', '.join(names) or 'none'}."
+        found = f"The first line of {path} names the columns {', '.join(names)}."
+        if not names:
+            found = f"{path} is empty, or begins with an empty line."
         if cells[0:1] == ["head"] and len(cells) > 1:
             found = f"{path} is a DDEX sales report (DSR), which this version does not import."
         elif len(cells) > 1 or (len(names) == 1 and ";" in names[0]):
@@ -186,15 +189,21 @@ def _places(header: Sequence[str], path: Path) -> list[int]:
             found,
             fault=Fault.SENDER,
             remedy=f"Write a CSV with commas; its first line names exactly {', '.join(_COLUMNS)}.",
-            facts={"file": str(path)},
+            facts={"file": path},
         )
     return [names.index(name) for name in _COLUMNS]
 
 
-def _csv_lines(path: Path, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
+def _opened(source: Path | BinaryIO) -> TextIO:
+    """The file as text; a byte order mark before it, as spreadsheets write one, is no part of it."""
+    binary = source.open("rb") if isinstance(source, Path) else source
+    return io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+
+
+def _csv_lines(source: Path | BinaryIO, path: str, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
     """Lines and their cells; a line at which the file cannot be read further is noted as the last."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _opened(source) as file:
             reader = csv.reader(file, strict=True)
             try:
                 for row in reader:
@@ -205,30 +214,35 @@ def _csv_lines(path: Path, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]
         raise LicetError(
             "USAGE_FILE_BAD",
             f"{path} is not UTF-8 text.",
-            fault=Fault.SENDER,
-            remedy="Save it as CSV in UTF-8.",
-            facts={"file": str(path)},
+            fault=Fault.OPERATOR,
+            remedy='Save it as "CSV UTF-8", the name that spreadsheets give it.',
+            facts={"file": path},
         ) from None
     except OSError as why:
         raise LicetError(
             "USAGE_FILE_BAD",
             f"{path} cannot be read: {why.strerror}.",
-            fault=Fault.SENDER,
+            fault=Fault.OPERATOR,
             remedy="Name a CSV file that exists.",
-            facts={"file": str(path)},
+            facts={"file": path},
         ) from None
 
 
 def read_usage_csv(
-    path: str | os.PathLike[str], *, check: Callable[[UsageRow], str] | None = None
+    source: str | os.PathLike[str] | BinaryIO, *, check: Callable[[UsageRow], str] | None = None
 ) -> list[UsageRow]:
-    """Every row of a CSV, or `BadRows` with every bad line. `check` may refuse a row with a reason."""
+    """Every row of a CSV, or `BadRows` with every bad line. `check` may refuse a row with a reason.
+
+    The CSV is a file by its path, or one that is open for reading bytes; that is closed.
+    """
     bad: list[BadRow] = []
-    lines = _csv_lines(Path(path), bad)
+    file = Path(source) if isinstance(source, str | os.PathLike) else source
+    path = str(file) if isinstance(file, Path) else "standard input"
+    lines = _csv_lines(file, path, bad)
     _, header = next(lines, (1, []))
     if bad:
         raise BadRows(bad)
-    places = _places(header, Path(path))
+    places = _places(header, path)
     rows: list[UsageRow] = []
     for line, cells in lines:
         if not cells:  # an empty line

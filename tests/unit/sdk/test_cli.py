@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from licet import cli
 from licet.cli.arguments import ArgumentInvalid, percent, time_ms
 from licet.cli.parser import COMMANDS, Verb, build_parser
 from licet.cli.profile import ConfigError, read_settings, stray_variables
+from licet.cli.usages import period_of_fact
 from licet.errors import LicetError
 from licet.glossary import GLOSSARY
 
@@ -152,13 +154,30 @@ def test_misuse_is_two_and_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
     assert "is no address of a node" in capsys.readouterr().err
 
 
-def test_no_node_is_four(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from licet import connection, retry
-
-    brief = retry.RetryPolicy(deadline_s=0.2, attempt_s=0.1, first_delay_s=0.01, delay_s_max=0.01)
-    monkeypatch.setattr("licet.client.ClientOptions", lambda: connection.ClientOptions(retry=brief))
+def test_no_node_is_four_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    begin = time.monotonic()
     assert run("status", "--target", "127.0.0.1:1") == cli.UNAVAILABLE
-    assert "No node took the request" in capsys.readouterr().err
+    assert time.monotonic() - begin < 8, "a refusal takes 1.5 s, not the 30 s of a node that restarts"
+    said = capsys.readouterr().err
+    assert "No node answers at 127.0.0.1:1: nothing listens there, the connection is refused." in said
+    assert "Start a node there (`python -m node devnet`" in said
+    assert "(UNAVAILABLE, the machine's or the network's fault: `licet explain UNAVAILABLE`)" in said
+
+
+def test_how_long_to_wait_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    from licet.cli.session import _options
+
+    plain, patient = _options(""), _options("45")
+    assert (plain.connect.refused_s, plain.connect.deadline_s, plain.retry.deadline_s) == (1.5, 10.0, 30.0)
+    assert patient.connect == patient.retry
+    assert (patient.connect.deadline_s, patient.connect.refused_s) == (45.0, None)
+    assert _options("0.5").connect.attempt_s == 0.5
+    assert read_settings({}, {"LICET_CONFIG": "/none", "LICET_WAIT": "7"}).wait == "7"
+    assert read_settings({"wait": "8"}, {"LICET_CONFIG": "/none", "LICET_WAIT": "7"}).wait == "8"
+    for wrong in ("0", "-1", "soon", "1e9", "99999", "٣"):
+        with pytest.raises(ConfigError, match="no number of seconds"):
+            read_settings({"wait": wrong}, {"LICET_CONFIG": "/none"})
+    assert stray_variables({"LICET_WAIT": "7"}) == []
 
 
 # --- offline commands
@@ -319,6 +338,66 @@ def test_completion_offers_commands_verbs_and_options(shell: str, capsys: pytest
     assert offered("verify", "--g") == {"--genesis"}
 
 
+# --- habits of a good command
+
+
+def test_nothing_typed_shows_what_may_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == cli.MISUSE
+    printed = capsys.readouterr()
+    assert "the network in a sentence" in printed.err
+    assert printed.out == ""
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """`licet … | head -1`: neither a traceback nor a complaint when the interpreter ends."""
+    program = "import sys; from licet import cli; sys.exit(cli.main(sys.argv[1:]))"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, "completion", "bash"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LICET_CONFIG": str(tmp_path / "none.toml")},
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    with child.stderr:
+        said = child.stderr.read()
+    assert (child.wait(60), said) == (cli.DONE, b"")
+
+
+def test_an_interrupt_is_a_word_and_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("licet.sync_client.SyncClient.connect", interrupted)
+    assert run("watch", "--target", "127.0.0.1:1") == cli.INTERRUPTED
+    assert capsys.readouterr().err == "licet: interrupted.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "fact", "period"),
+    [
+        ("ads.per_use", "impressions", "month"),
+        ("ads.per_use", "unheard_of", "month"),
+        ("stock.image_flat", "x", ""),
+    ],
+)
+def test_the_period_of_a_fact_is_read_from_the_terms(name: str, fact: str, period: str) -> None:
+    source = (ROOT / "examples" / "terms" / f"{name}.terms").read_text(encoding="utf-8")
+    assert period_of_fact(source, fact) == period
+
+
+def test_each_fact_has_its_own_period() -> None:
+    source = """template t version 1.0.0 "; plays: count per day;" {  # facts { plays: count per year; }
+      period week weekly close after 1 day; period q quarterly close after 1 month;
+      facts { sales: money from seller per q; plays: count<play> in 0 .. 5 from radio per week else hold; }
+    }"""
+    assert (period_of_fact(source, "plays"), period_of_fact(source, "sales")) == ("week", "q")
+    assert period_of_fact(source, "other") == "", "two periods, and nothing says which"
+
+
 # --- the glossary
 
 
@@ -358,7 +437,7 @@ def test_the_glossary_says_something_of_each() -> None:
 
 
 def test_errors_are_sentences_with_a_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("usage", "report", "x.csv", "--fact", "f", "--period", "2026-13", "--key", "k") == cli.REFUSED
+    assert run("usage", "report", "x.csv", "--fact", "f", "--period", "2026-13", "--key", "k") == cli.MISUSE
     said = capsys.readouterr().err
     assert "is no period" in said
     assert "licet explain PERIOD_INVALID" in said

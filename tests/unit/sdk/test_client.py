@@ -146,7 +146,7 @@ async def test_no_node_at_all_is_unavailable_and_never_unknown() -> None:
 
 
 async def test_connecting_to_nothing_is_one_sentence_within_the_deadline() -> None:
-    with pytest.raises(Unavailable, match="No node took the request"):
+    with pytest.raises(Unavailable, match=r"No node answers at .*: nothing listens there"):
         await connect(f"127.0.0.1:{closed_port()}", options=BRIEF)
 
 
@@ -482,3 +482,26 @@ def test_the_node_of_these_tests_checks_signatures() -> None:
     )
     with pytest.raises(AssertionError):
         Node(world.genesis())._take(other.raw)
+
+
+async def test_an_empty_statement_is_a_registered_party_s_or_an_error() -> None:
+    replies = {
+        "GetStatement": pb.GetStatementResponse(party="ines", height=4),
+        "GetParty": pb.GetPartyResponse(party=pb.Party(party="ines")),
+        "GetAgreement": pb.GetAgreementResponse(),
+    }
+    async with serving(replies=replies) as (node, target), await connect(target) as client:
+        assert (await client.statement("ines")).to_text() == (
+            "No entries.\n\nBalances of ines after height 4:\nnone"
+        )
+        missing = "GetAgreement"
+
+        def fail(rpc: str) -> tuple[grpc.StatusCode, str] | None:
+            return (grpc.StatusCode.NOT_FOUND, f"nothing for {rpc}") if rpc == missing else None
+
+        node.fail = fail
+        with pytest.raises(LicetError, match="nothing for GetAgreement"):
+            await client.statement("ines", agreement="a-1")
+        missing = "GetParty"
+        with pytest.raises(LicetError, match="nothing for GetParty"):
+            await client.statement("nobody")

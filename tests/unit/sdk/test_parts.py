@@ -18,7 +18,7 @@ from licet.decision import Question, check_answer, check_decision, read_decision
 from licet.encoding import Tag, Writer
 from licet.endpoints import Endpoints, parse_targets
 from licet.errors import Fault, InvalidEncoding, InvalidSignature, LicetError
-from licet.outcomes import Unavailable
+from licet.outcomes import Unavailable, unavailable
 from licet.retry import Attempt, Failure, Retrier, RetryPolicy
 from licet.transactions import SIGNATURES_MAX, Money, Pay
 
@@ -86,6 +86,10 @@ def test_delays_are_jittered_within_their_bound(attempt: int, asked: float) -> N
     assert asked <= delay <= asked + policy.delay_s_max
 
 
+def gone(failure: Failure, reached: bool, waited_s: float) -> LicetError:
+    return unavailable(failure.why, retry_after_s=1.0, facts={"reached": str(reached)})
+
+
 async def test_the_deadline_covers_all_attempts_together() -> None:
     policy = RetryPolicy(deadline_s=0.2, attempt_s=0.1, first_delay_s=0.01, delay_s_max=0.02)
     attempts: list[Attempt] = []
@@ -98,7 +102,7 @@ async def test_the_deadline_covers_all_attempts_together() -> None:
     loop = asyncio.get_running_loop()
     start = loop.time()
     with pytest.raises(Unavailable, match="no"):
-        await Retrier(policy, rng=random.Random(1)).run(fail, on_failure=failures.append)
+        await Retrier(policy, rng=random.Random(1)).run(fail, on_failure=failures.append, give_up=gone)
     assert loop.time() - start < 10, "bounded, however slow the machine"
     assert len(attempts) == len(failures) >= 1
     assert all(0 < attempt.timeout_s <= 0.1 for attempt in attempts)
@@ -110,7 +114,7 @@ async def test_what_is_no_failure_of_the_way_is_raised_at_once() -> None:
 
     failures: list[Failure] = []
     with pytest.raises(LicetError, match="No"):
-        await Retrier(RetryPolicy()).run(refuse, on_failure=failures.append)
+        await Retrier(RetryPolicy()).run(refuse, on_failure=failures.append, give_up=gone)
     assert failures == []
 
 

@@ -95,6 +95,15 @@ def test_it_submits_lists_and_raises_what_the_other_does() -> None:
             client.pay("a", "EUR 1")
 
 
+def test_a_list_that_outlives_its_client_ends_in_silence() -> None:
+    """As when the reader of `licet asset list | head -1` has gone: the generator is collected last."""
+    reply = pb.ListPartiesResponse(parties=[pb.Party(party="a"), pb.Party(party="b")])
+    with scripted(ListParties=reply) as (_, target), SyncClient.connect(target, options=FAST) as client:
+        parties = client.list_parties()
+        assert next(iter(parties)).party == "a"
+    parties.close()  # type: ignore[attr-defined]
+
+
 async def test_it_works_where_a_loop_runs_already() -> None:
     """As in a notebook."""
 

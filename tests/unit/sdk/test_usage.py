@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import io
 import pickle
 from pathlib import Path
 
@@ -140,6 +141,35 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, data: bytes, code: str) 
     with pytest.raises(LicetError) as refused:
         u.read_usage_csv(path)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"agreement,at,quantity\na-1,2026-01-01T00:00Z,7\n",
+        b"\xef\xbb\xbfagreement,at,quantity\r\na-1,2026-01-01T00:00Z,7\r\n",
+        b'\xef\xbb\xbf"agreement","at","quantity"\r\n\r\n"a-1","2026-01-01T00:00Z","7"',
+    ],
+)
+def test_marks_and_line_ends_of_other_systems_change_nothing(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "usage.csv"
+    path.write_bytes(data)
+    wanted = [u.UsageRow(agreement="a-1", at_ms=JANUARY[0], quantity=7)]
+    assert u.read_usage_csv(path) == u.read_usage_csv(io.BytesIO(data)) == wanted
+
+
+@pytest.mark.parametrize("text", ["agreement,at,quantity\na,1,1\n", "Größe;at;quantity\n"])
+def test_a_spreadsheet_s_own_encodings_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "usage.csv"
+    path.write_bytes(text.encode("utf-16" if text.isascii() else "latin-1"))
+    with pytest.raises(LicetError, match=r"is not UTF-8 text") as wrong:
+        u.read_usage_csv(path)
+    assert "CSV UTF-8" in wrong.value.remedy
+
+
+def test_an_empty_file_is_said_to_be_empty() -> None:
+    with pytest.raises(LicetError, match="standard input is empty"):
+        u.read_usage_csv(io.BytesIO(b""))
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:

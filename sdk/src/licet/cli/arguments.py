@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from licet.errors import Fault, LicetError
 
 if TYPE_CHECKING:
     from licet.cli.session import Session
     from licet.client_commands import Submission
+    from licet.statement import Certificate
+
+STDIN: Final = "-"
 
 _PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,9}))? ?%?")
 
@@ -85,13 +91,58 @@ def file_hash(path: str) -> bytes:
     return digest.digest()
 
 
-def file_text(path: str) -> str:
-    """A text file's content."""
+def file_bytes(path: str) -> bytes:
+    """A file's content, or what comes from standard input where it is called "-"."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as why:
-        reason = why.strerror if isinstance(why, OSError) else "it is not UTF-8 text"
-        raise ArgumentInvalid(path, f"cannot be read: {reason}", "Name a text file that exists.") from None
+        return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+    except OSError as why:
+        raise ArgumentInvalid(path, f"cannot be read: {why.strerror}", "Name a file that exists.") from None
+
+
+def file_text(path: str) -> str:
+    """A text file's content as UTF-8, without the byte order mark that some editors write."""
+    try:
+        return file_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ArgumentInvalid(path, "is not UTF-8 text", "Save it as UTF-8.") from None
+
+
+def file_to_read(path: str) -> str | BinaryIO:
+    """A file that is read later, known to be readable; standard input at once where it is called "-"."""
+    if path == STDIN:
+        return io.BytesIO(file_bytes(path))
+    try:
+        with Path(path).open("rb"):
+            return path
+    except OSError as why:
+        raise ArgumentInvalid(path, f"cannot be read: {why.strerror}", "Name a file that exists.") from None
+
+
+def file_to_write(path: str) -> str:
+    """A file that is written once a transaction is final, known to be writable before that is sent."""
+    folder = Path(path).parent
+    if Path(path).is_dir():
+        why = "it is a folder"
+    elif not folder.is_dir():
+        why = f"there is no folder {folder}"
+    elif not os.access(Path(path) if Path(path).exists() else folder, os.W_OK):
+        why = "it is not yours to write"
+    else:
+        return path
+    raise ArgumentInvalid(path, f"cannot be written: {why}", "Name a file in a folder of yours.")
+
+
+def save(certificate: Certificate, path: str) -> Path:
+    """Write a proof file."""
+    try:
+        return certificate.save(path)
+    except OSError as why:
+        raise ArgumentInvalid(
+            path,
+            f"cannot be written: {why.strerror}",
+            "What it would prove stands on the ledger; save it again elsewhere (`licet license proof`,"
+            " `licet receipt --proof`).",
+        ) from None
 
 
 def submission(session: Session, args: Any) -> Submission:

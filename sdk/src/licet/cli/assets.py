@@ -10,14 +10,17 @@ from licet.cli.session import Session, message_dict
 
 def register(session: Session, args: Any) -> int:
     """Register an asset; contents and evidence are hashed here and never sent."""
+    contents = [file_hash(path) for path in args.content]
+    evidence = file_hash(args.evidence) if args.evidence else b""
+    external, how = pairs(args.external), submission(session, args)
     outcome = session.acting.register_asset(
         args.asset,
         kind=args.kind,
         title=args.title,
-        content_hashes=[file_hash(path) for path in args.content],
-        external_ids=pairs(args.external),
-        evidence_hash=file_hash(args.evidence) if args.evidence else b"",
-        how=submission(session, args),
+        content_hashes=contents,
+        external_ids=external,
+        evidence_hash=evidence,
+        how=how,
     )
     session.done(f"Registered {args.asset}", outcome)
     session.hint(f"licet asset claim {args.asset} --holder {session.sender} --share 100%")
@@ -26,12 +29,9 @@ def register(session: Session, args: Any) -> int:
 
 def link(session: Session, args: Any) -> int:
     """Record an edge of lineage."""
+    rate, how = percent(args.rate, of=10**9), submission(session, args)
     outcome = session.acting.link_lineage(
-        args.child,
-        args.parent,
-        relation=args.relation,
-        rate_e9=percent(args.rate, of=10**9),
-        how=submission(session, args),
+        args.child, args.parent, relation=args.relation, rate_e9=rate, how=how
     )
     session.done(f"Linked {args.child} to {args.parent}", outcome, id=args.child)
     session.hint(f"licet asset show {args.child}")
@@ -40,13 +40,14 @@ def link(session: Session, args: Any) -> int:
 
 def claim(session: Session, args: Any) -> int:
     """Record who holds which share."""
+    share, how = percent(args.share, of=10**6), submission(session, args)
     outcome = session.acting.register_claim(
         args.asset,
         holder=args.holder,
-        share_ppm=percent(args.share, of=10**6),
+        share_ppm=share,
         right=args.right,
         territory=args.territory,
-        how=submission(session, args),
+        how=how,
     )
     session.done(f"{args.holder} holds {args.share} of {args.asset}", outcome)
     session.hint(f"licet asset show {args.asset}")
@@ -79,5 +80,6 @@ def list_all(session: Session, args: Any) -> int:
         id=lambda asset: str(asset.asset),
         headings=("asset", "kind", "registrant", "parents", "title"),
         row=lambda asset: (asset.asset, asset.kind, asset.registrant, len(asset.parents), asset.title),
+        party=args.registrant,
     )
     return 0

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from licet.cli.arguments import slots, submission
+from licet.cli.arguments import file_to_write, save, slots, submission
 from licet.cli.session import Session
 
 
 def buy(session: Session, args: Any) -> int:
     """Accept a standing offer."""
-    outcome = session.acting.license(
-        args.offer,
-        agreement=args.agreement,
-        assets=slots(args.asset),
-        how=submission(session, args),
-    )
-    agreement = outcome.names["agreement"]
-    if args.proof and not outcome.preview:
-        session.client.certificate(agreement).save(args.proof)
-    session.done(f"Licensed as {agreement}", outcome, id=agreement)
+    assets, how = slots(args.asset), submission(session, args)
     if args.proof:
+        file_to_write(args.proof)
+    outcome = session.acting.license(args.offer, agreement=args.agreement, assets=assets, how=how)
+    agreement = outcome.names["agreement"]
+    session.done(f"Licensed as {agreement}", outcome, id=agreement)
+    if outcome.preview:
+        return 0
+    if args.proof:
+        save(session.client.certificate(agreement), args.proof)
         session.hint(f"licet verify {args.proof} --genesis genesis.json")
     else:
         session.hint(f"licet license proof {agreement} {agreement}.licet")
@@ -29,8 +28,9 @@ def buy(session: Session, args: Any) -> int:
 
 def proof(session: Session, args: Any) -> int:
     """Save a license's proof file, verified before it is saved."""
+    file_to_write(args.file)
     certificate = session.client.certificate(args.agreement)
-    path = certificate.save(args.file)
+    path = save(certificate, args.file)
     session.show(
         {"file": str(path), **certificate.claim.to_dict()},
         id=str(path),
@@ -84,5 +84,6 @@ def list_all(session: Session, args: Any) -> int:
             agreement.state,
             agreement.height,
         ),
+        party=args.party,
     )
     return 0

@@ -10,9 +10,8 @@ from licet.cli.session import Session
 
 def deposit(session: Session, args: Any) -> int:
     """Credit a party."""
-    outcome = session.acting.deposit(
-        args.party, args.amount, reference=args.reference, how=submission(session, args)
-    )
+    how = submission(session, args)
+    outcome = session.acting.deposit(args.party, args.amount, reference=args.reference, how=how)
     session.done(f"Credited {args.party} with {args.amount}", outcome)
     session.hint(f"licet party show {args.party}")
     return 0
@@ -20,17 +19,17 @@ def deposit(session: Session, args: Any) -> int:
 
 def withdraw(session: Session, args: Any) -> int:
     """Debit a party that was paid out."""
-    outcome = session.acting.withdraw(
-        args.party, args.amount, reference=args.reference, how=submission(session, args)
-    )
+    how = submission(session, args)
+    outcome = session.acting.withdraw(args.party, args.amount, reference=args.reference, how=how)
     session.done(f"Debited {args.party} by {args.amount}", outcome)
     return 0
 
 
 def transfer(session: Session, args: Any) -> int:
     """Move cash."""
+    how = submission(session, args)
     outcome = session.acting.transfer(
-        args.party, args.amount, issuer=args.issuer, reference=args.reference, how=submission(session, args)
+        args.party, args.amount, issuer=args.issuer, reference=args.reference, how=how
     )
     session.done(f"Moved {args.amount} to {args.party}", outcome)
     return 0
@@ -55,6 +54,7 @@ def owed(session: Session, args: Any) -> int:
             item.agreement,
             item.clause,
         ),
+        party=party,
     )
     session.hint("licet pay AGREEMENT")
     return 0

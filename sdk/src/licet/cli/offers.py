@@ -10,13 +10,10 @@ from licet.cli.session import Session
 
 def create(session: Session, args: Any) -> int:
     """Publish a standing offer."""
+    roles, params, assets = pairs(args.role), pairs(args.param), slots(args.asset)
+    how = submission(session, args)
     outcome = session.acting.create_offer(
-        args.offer,
-        template=args.template,
-        roles=pairs(args.role),
-        params=pairs(args.param),
-        assets=slots(args.asset),
-        how=submission(session, args),
+        args.offer, template=args.template, roles=roles, params=params, assets=assets, how=how
     )
     session.done(f"Offered {args.offer}", outcome)
     session.hint(f"licet offer quote {args.offer} --buyer PARTY")
@@ -25,7 +22,8 @@ def create(session: Session, args: Any) -> int:
 
 def withdraw(session: Session, args: Any) -> int:
     """Withdraw one."""
-    outcome = session.acting.withdraw_offer(args.offer, how=submission(session, args))
+    how = submission(session, args)
+    outcome = session.acting.withdraw_offer(args.offer, how=how)
     session.done(f"Withdrew {args.offer}", outcome, id=args.offer)
     return 0
 
@@ -82,5 +80,6 @@ def list_all(session: Session, args: Any) -> int:
             len(offer.assets),
             "withdrawn" if offer.withdrawn else "open",
         ),
+        party=args.party,
     )
     return 0

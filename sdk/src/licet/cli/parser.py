@@ -42,13 +42,19 @@ _CHOICE: Final = arg(
     "--asset", action="append", default=[], metavar="SLOT=ASSET", help="the asset chosen for a slot"
 )
 
+# Files by whether they are read (all of them before any node is asked) or written.
+_READ: Final[dict[str, Any]] = {"metavar": "FILE"}
+_PIPED: Final[dict[str, Any]] = {"metavar": "FILE|-", "help": "- for standard input"}
+_WRITTEN: Final[dict[str, Any]] = {"metavar": "NEW_FILE"}
+_CO_KEY: Final = arg("--co-key", action="append", default=[], **_READ, help="of another party that signs")
+
 COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
     "party": {
         "new-key": Verb(
             run="parties:new_key",
             help="make a key file (mode 0600)",
             args=(
-                arg("file"),
+                arg("file", **_WRITTEN),
                 arg("--seal", action="store_true", help="seal it by a passphrase that is asked for"),
             ),
             offline=True,
@@ -83,9 +89,9 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
                 arg("asset"),
                 arg("--kind", required=True, help="image, video, style, ml_model, generated_image, …"),
                 arg("--title", required=True),
-                arg("--content", action="append", default=[], metavar="FILE", help="hash this content"),
+                arg("--content", action="append", default=[], **_READ, help="hash this content"),
                 arg("--external", action="append", default=[], metavar="SCHEME=ID"),
-                arg("--evidence", default="", metavar="FILE", help="hash this evidence"),
+                arg("--evidence", default="", **_READ, help="hash this evidence"),
             ),
             acts=True,
         ),
@@ -97,7 +103,7 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
                 arg("parent"),
                 arg("--relation", required=True, help="derived, trained_on, style_of, …"),
                 arg("--rate", required=True, metavar="PERCENT", help="share of a sale due to the parent"),
-                arg("--co-key", action="append", default=[], metavar="FILE", help="the other registrant's"),
+                _CO_KEY,
             ),
             acts=True,
         ),
@@ -117,7 +123,9 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
         "list": Verb(run="assets:list_all", help="assets", args=(arg("--registrant", default=""),)),
     },
     "terms": {
-        "publish": Verb(run="terms:publish", help="publish a .terms file", args=(arg("file"),), acts=True),
+        "publish": Verb(
+            run="terms:publish", help="publish a .terms file", args=(arg("file", **_PIPED),), acts=True
+        ),
         "show": Verb(run="terms:show", help="the source of a template", args=(arg("template"),)),
         "list": Verb(run="terms:list_all", help="published templates", args=(arg("--name", default=""),)),
     },
@@ -125,7 +133,7 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
         "create": Verb(
             run="offers:create",
             help="publish a standing offer",
-            args=(arg("offer"), *_TERMS, arg("--co-key", action="append", default=[], metavar="FILE")),
+            args=(arg("offer"), *_TERMS, _CO_KEY),
             acts=True,
         ),
         "withdraw": Verb(run="offers:withdraw", help="withdraw one", args=(arg("offer"),), acts=True),
@@ -149,14 +157,14 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
                 arg("offer"),
                 arg("--agreement", default=None, help="your id for it"),
                 _CHOICE,
-                arg("--proof", default="", metavar="FILE", help="wait for the proof file and save it"),
+                arg("--proof", default="", **_WRITTEN, help="wait for the proof file and save it"),
             ),
             acts=True,
         ),
         "proof": Verb(
             run="licenses:proof",
             help="save the proof file of a license",
-            args=(arg("agreement"), arg("file")),
+            args=(arg("agreement"), arg("file", **_WRITTEN)),
         ),
         "show": Verb(run="licenses:show", help="one agreement and its rights", args=(arg("agreement"),)),
         "list": Verb(
@@ -170,7 +178,7 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
             run="usages:report",
             help="report a CSV (agreement, at, quantity); bad rows are named by line",
             args=(
-                arg("file"),
+                arg("file", **_PIPED),
                 arg("--fact", required=True),
                 arg(
                     "--period",
@@ -222,7 +230,7 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
             args=(
                 arg("party"),
                 arg("amount"),
-                arg("--co-key", action="append", default=[], metavar="FILE"),
+                _CO_KEY,
                 arg("--reference", default=""),
             ),
             acts=True,
@@ -273,13 +281,13 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
         help="what a transaction did, and its proof file",
         args=(
             arg("transaction_hash", metavar="HASH"),
-            arg("--proof", default="", metavar="FILE", help="wait for the proof file and save it"),
+            arg("--proof", default="", **_WRITTEN, help="wait for the proof file and save it"),
         ),
     ),
     "verify": Verb(
         run="verifying:verify",
         help="check a proof file offline against genesis",
-        args=(arg("file"),),
+        args=(arg("file", **_PIPED),),
         offline=True,
     ),
     "watch": Verb(
@@ -309,18 +317,19 @@ COMMANDS: Final[dict[str, Verb | dict[str, Verb]]] = {
 def _common(verb: Verb) -> list[Arg]:
     args = [
         arg("-o", "--output", choices=("table", "json", "id"), default="table"),
-        arg("--genesis", default=None, metavar="FILE", help="the network's genesis.json, trusted"),
-        arg("--profile", default=None),
+        arg("--genesis", default=None, **_READ, help="the network's genesis.json, trusted"),
+        arg("--profile", default=None, metavar="NAME", help="of the settings file; `default` by default"),
     ]
     if not verb.offline:
         args += [
             arg("--target", default=None, metavar="HOST:PORT", help="one node, or several with commas"),
-            arg("--sender", default=None, metavar="PARTY"),
+            arg("--sender", default=None, metavar="PARTY", help="who acts, or whom a question is about"),
             arg("--expect-chain", default=None, metavar="ID", help="refuse any other network"),
+            arg("--wait", default=None, metavar="SECONDS", help="for a node that does not answer"),
         ]
     if verb.acts:
         args += [
-            arg("--key", default=None, metavar="FILE"),
+            arg("--key", default=None, **_READ, help="the sender's, as `licet party new-key` makes it"),
             arg("--id", dest="tx_id", default=None, metavar="HEX", help="16 bytes; executes at most once"),
             arg("--validate-only", action="store_true", help="learn the outcome, submit nothing"),
         ]

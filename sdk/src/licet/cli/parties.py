@@ -35,10 +35,8 @@ def new_key(session: Session, args: Any) -> int:
 
 def register(session: Session, args: Any) -> int:
     """Register a party."""
-    key = session.signing_key()
-    outcome = session.client.register_party(
-        args.party, name=args.name, kind=args.kind, key=key, how=submission(session, args)
-    )
+    key, how = session.signing_key(), submission(session, args)
+    outcome = session.client.register_party(args.party, name=args.name, kind=args.kind, key=key, how=how)
     session.done(f"Registered {args.party}", outcome)
     session.hint(f"licet asset register ASSET --kind image --title TITLE --sender {args.party}")
     return 0
@@ -46,16 +44,16 @@ def register(session: Session, args: Any) -> int:
 
 def add_key(session: Session, args: Any) -> int:
     """Add a key to the sender."""
-    outcome = session.acting.add_key(
-        _public(args.public_key), scopes=args.scope, how=submission(session, args)
-    )
+    public, how = _public(args.public_key), submission(session, args)
+    outcome = session.acting.add_key(public, scopes=args.scope, how=how)
     session.done(f"Added a key to {session.sender}", outcome, id=args.public_key)
     return 0
 
 
 def revoke_key(session: Session, args: Any) -> int:
     """Revoke a key of the sender."""
-    outcome = session.acting.revoke_key(_public(args.public_key), how=submission(session, args))
+    public, how = _public(args.public_key), submission(session, args)
+    outcome = session.acting.revoke_key(public, how=how)
     session.done(f"Revoked a key of {session.sender}", outcome, id=args.public_key)
     return 0
 

@@ -8,9 +8,12 @@ The profile file is TOML, at $LICET_CONFIG or ~/.config/licet/config.toml:
     key = "~/keys/acme.key"
     genesis = "genesis.json"
     expect_chain = "…64 hex digits…"
+    wait = "30"
 
-Environment: LICET_TARGET, LICET_SENDER, LICET_KEY, LICET_GENESIS, LICET_EXPECT_CHAIN, LICET_PROFILE,
-LICET_PASSPHRASE. Relative paths in the file are relative to the file. A name that means nothing is an
+Environment: LICET_TARGET, LICET_SENDER, LICET_KEY, LICET_GENESIS, LICET_EXPECT_CHAIN, LICET_WAIT,
+LICET_PROFILE, LICET_PASSPHRASE. `wait` is how many seconds a command asks for a node that does not answer.
+Without it, a refused connection is told in 1.5 s and silence in 10 s, and a node that was met is waited
+for 30 s. Relative paths in the file are relative to the file. A name that means nothing is an
 error that names its neighbour: a typo must not sign on the wrong network.
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +30,8 @@ from typing import Any, Final
 
 from licet.errors import Fault, LicetError
 
-SETTINGS: Final = ("target", "sender", "key", "genesis", "expect_chain")
+SETTINGS: Final = ("target", "sender", "key", "genesis", "expect_chain", "wait")
+_WAIT: Final = re.compile(r"\d{1,4}(\.\d{1,3})?", re.ASCII)
 _PATHS: Final = frozenset({"key", "genesis"})
 
 
@@ -46,6 +51,7 @@ class Settings:
     key: str = ""
     genesis: str = ""
     expect_chain: str = ""
+    wait: str = ""  # seconds
     passphrase: str = ""
     source: str = ""  # the profile file that was read, for doctor
 
@@ -111,6 +117,11 @@ def read_settings(flags: Mapping[str, str | None], environ: Mapping[str, str]) -
         raise ConfigError(
             f"The expected chain {chosen['expect_chain']!r} is no chain id.",
             "Give the 64 hex digits of genesis.json's chain_id.",
+        )
+    if chosen["wait"] and not (_WAIT.fullmatch(chosen["wait"]) and float(chosen["wait"]) > 0):
+        raise ConfigError(
+            f"The time to wait {chosen['wait']!r} is no number of seconds.",
+            'Give seconds up to 9999, such as "30" or "2.5".',
         )
     return Settings(
         **chosen,

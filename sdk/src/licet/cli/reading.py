@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from licet.cli.arguments import ArgumentInvalid, time_ms
+from licet.cli.arguments import ArgumentInvalid, file_to_write, save, time_ms
 from licet.cli.session import Session
 
 
@@ -16,8 +16,8 @@ def statement(session: Session, args: Any) -> int:
         party, from_ms=time_ms(args.from_), until_ms=time_ms(args.until), agreement=args.agreement
     )
     session.show(found.to_dict(), id=party, lines=(found.to_text(),))
-    agreement = next((line.agreement for line in found.lines if line.agreement), "AGREEMENT")
-    session.hint(f"licet license show {agreement}")
+    agreement = next((line.agreement for line in found.lines if line.agreement), "")
+    session.hint(f"licet license show {agreement}" if agreement else f"licet party show {party}")
     return 0
 
 
@@ -29,6 +29,8 @@ def receipt(session: Session, args: Any) -> int:
         wanted = b""
     if len(wanted) != 32:
         raise ArgumentInvalid(args.transaction_hash, "is no transaction's hash", "Give its 64 hex digits.")
+    if args.proof:
+        file_to_write(args.proof)
     found = session.client.receipt(wanted)
     lines = [f"Committed at height {found.height}, position {found.index}."]
     lines += [
@@ -44,7 +46,7 @@ def receipt(session: Session, args: Any) -> int:
         if posting.change.minor
     ]
     if args.proof:
-        session.client.receipt_certificate(wanted).save(args.proof)
+        save(session.client.receipt_certificate(wanted), args.proof)
     session.show(found, id=wanted.hex(), lines=lines)
     if args.proof:
         session.hint(f"licet verify {args.proof} --genesis genesis.json")
@@ -80,6 +82,8 @@ def watch(session: Session, args: Any) -> int:
     """Follow events; each line is flushed, so that it can be piped."""
     from licet.usage import format_time_ms
 
+    if args.party:
+        session.client.get_party(args.party)  # else a typing error is followed for ever
     for event in session.client.events(
         after=args.after, kinds=args.kind, party=args.party, until_now=args.until_now
     ):

@@ -7,18 +7,22 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
 from licet.cli.profile import ConfigError, Settings, read_settings
 from licet.views import plain, text_table
 
 if TYPE_CHECKING:
+    from licet.connection import ClientOptions
     from licet.crypto import SigningKey
     from licet.outcomes import Committed
     from licet.sync_client import SyncClient
 
 # The message of the contract that stands for bytes stays bytes: hex for people and JSON alike.
 Row = Sequence[object]
+
+_NOTHING: Final = object()
 
 
 def message_dict(message: Any) -> Any:
@@ -36,6 +40,17 @@ def message_dict(message: Any) -> Any:
     return [message_dict(item) for item in message]
 
 
+def _options(wait: str) -> ClientOptions:
+    """How long a command asks: as the SDK does, or for `wait` seconds where they are given."""
+    from licet.connection import ClientOptions
+    from licet.retry import RetryPolicy
+
+    if not wait:
+        return ClientOptions()
+    policy = RetryPolicy(deadline_s=float(wait), attempt_s=min(10.0, float(wait)))
+    return ClientOptions(connect=policy, retry=policy)
+
+
 class Session:
     """One run of the command."""
 
@@ -43,7 +58,7 @@ class Session:
         self.output: str = getattr(args, "output", "table")
         self._flags = {
             name: getattr(args, name, None)
-            for name in ("target", "sender", "key", "genesis", "expect_chain", "profile")
+            for name in ("target", "sender", "key", "genesis", "expect_chain", "wait", "profile")
         }
         self._environ = environ
         self._settings: Settings | None = None
@@ -93,6 +108,7 @@ class Session:
                 settings.target,
                 genesis=settings.genesis or None,
                 expect_chain=bytes.fromhex(settings.expect_chain) if settings.expect_chain else None,
+                options=_options(settings.wait),
             )
         return self._client
 
@@ -140,8 +156,18 @@ class Session:
         id: Callable[[Any], str],
         headings: Sequence[str],
         row: Callable[[Any], Row],
+        party: str = "",
     ) -> None:
-        """A list of messages: a JSON array, ids line by line, or a table."""
+        """A list of messages: a JSON array, ids line by line, or a table.
+
+        `party` is whom the list was narrowed to: where it is empty, an unknown one is told.
+        """
+        items = iter(items)
+        first = next(items, _NOTHING)
+        if first is not _NOTHING:
+            items = chain((first,), items)
+        elif party:
+            self.client.get_party(party)
         if self.output == "json":
             print(json.dumps([message_dict(item) for item in items], indent=2, ensure_ascii=False))
         elif self.output == "id":

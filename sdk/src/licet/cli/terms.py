@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from licet.cli.arguments import file_text, submission
+from licet.cli.arguments import STDIN, file_text, submission
 from licet.cli.session import Session
 
 
 def publish(session: Session, args: Any) -> int:
     """Publish a template; every validator checks it."""
-    outcome = session.acting.publish_template(file_text(args.file), how=submission(session, args))
-    session.done(f"Published {args.file}", outcome)
+    source, how = file_text(args.file), submission(session, args)
+    outcome = session.acting.publish_template(source, how=how)
+    session.done(f"Published {'the terms' if args.file == STDIN else args.file}", outcome)
     session.hint("licet terms list")
     return 0
 

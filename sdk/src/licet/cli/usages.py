@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from typing import Any
 
-from licet.cli.arguments import ArgumentInvalid, pairs, submission
+from licet.cli.arguments import ArgumentInvalid, file_to_read, pairs, submission
 from licet.cli.session import Session
+from licet.errors import LicetError
+
+_ASIDE = re.compile(r'#[^\n]*|"(?:[^"\\]|\\.)*"')  # comments and texts of a template
 
 
 def report(session: Session, args: Any) -> int:
@@ -13,10 +18,10 @@ def report(session: Session, args: Any) -> int:
     from licet.usage import format_time_ms, period_bounds_ms, read_usage_csv, row_check
 
     start, end = period_bounds_ms(args.period)
-    how = submission(session, args)
+    how, source = submission(session, args), file_to_read(args.file)
     acting = session.acting
     mine = {item.agreement for item in acting.list_agreements(party=session.sender)}
-    rows = read_usage_csv(args.file, check=row_check(start_ms=start, end_ms=end, agreements=mine))
+    rows = read_usage_csv(source, check=row_check(start_ms=start, end_ms=end, agreements=mine))
     outcomes = acting.report_usage(
         rows, fact=args.fact, period_start_ms=start, period_end_ms=end, report=args.report, how=how
     )
@@ -30,8 +35,37 @@ def report(session: Session, args: Any) -> int:
             f" for the period from {format_time_ms(start)}.",
         ),
     )
-    session.hint(f"licet period close AGREEMENT month {args.period}")
+    reported = sorted({row.agreement for row in rows})
+    agreement = reported[0] if len(reported) == 1 else "AGREEMENT"
+    period = _period_of(session, reported[0], args.fact)
+    if period:
+        session.hint(f"licet period close {agreement} {period} {args.period}")
+    else:
+        session.hint(f"licet usage list --on {agreement}")
     return 0
+
+
+def _period_of(session: Session, agreement: str, fact: str) -> str:
+    """The period that a fact is reported by in the agreement's terms; empty where they name none."""
+    if session.output != "table":
+        return ""
+    # The rows are on the ledger by now: a hint that cannot be had is no failure.
+    with contextlib.suppress(LicetError):
+        found = session.client.get_agreement(agreement)
+        return period_of_fact(session.client.get_template(program_hash=found.program_hash).source, fact)
+    return ""
+
+
+def period_of_fact(source: str, fact: str) -> str:
+    """The period behind a fact's `per` in a template, or the template's only one."""
+    text = _ASIDE.sub(" ", source)
+    per = re.search(
+        rf"[{{;]\s*{re.escape(fact)}\s*:\s*(?:count|money)\b[^;]*?\bper\s+([a-z][a-z0-9_]*)", text
+    )
+    if per is not None:
+        return per.group(1)
+    periods = re.findall(r"[{;}]\s*period\s+([a-z][a-z0-9_]*)\s", text)
+    return str(periods[0]) if len(periods) == 1 else ""
 
 
 def list_all(session: Session, args: Any) -> int:
@@ -50,6 +84,7 @@ def list_all(session: Session, args: Any) -> int:
             item.rows,
             sum(item.totals),
         ),
+        party=args.reporter,
     )
     return 0
 
@@ -59,9 +94,8 @@ def close(session: Session, args: Any) -> int:
     from licet.usage import period_bounds_ms
 
     start, _ = period_bounds_ms(args.start)
-    outcome = session.acting.close_period(
-        args.agreement, period=args.period, period_start_ms=start, how=submission(session, args)
-    )
+    how = submission(session, args)
+    outcome = session.acting.close_period(args.agreement, period=args.period, period_start_ms=start, how=how)
     session.done(f"Closed {args.period} {args.start} of {args.agreement}", outcome, id=args.agreement)
     session.hint(f"licet money owed --on {args.agreement}")
     return 0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from licet.cli.arguments import ArgumentInvalid, file_text
+from licet.cli.arguments import file_bytes, file_text
 from licet.cli.profile import ConfigError
 from licet.cli.session import Session
 
@@ -15,16 +14,13 @@ def verify(session: Session, args: Any) -> int:
     from licet.genesis import parse_genesis
     from licet.proof import verify_proof
 
+    data = file_bytes(args.file)
     genesis_file = args.genesis or session.settings.genesis
     if not genesis_file:
         raise ConfigError(
             "No genesis file is named.", "Give --genesis FILE: the one your consortium handed out."
         )
     genesis = parse_genesis(file_text(genesis_file))
-    try:
-        data = Path(args.file).read_bytes()
-    except OSError as why:
-        raise ArgumentInvalid(args.file, f"cannot be read: {why.strerror}", "Name a .licet file.") from None
     claim = verify_proof(data, genesis)
     document = claim.to_dict()
     lines = [f"Valid: {claim.sentence()}"]
