@@ -32,9 +32,13 @@ class Anchors:
         self.change_height = genesis.height  # the lowest height with the newest roots
 
     def restore(self, executed: tuple[ExecutedRoots, ...], head_anchor: ExecutedRoots) -> None:
-        """Take up the stored roots, ascending; `head_anchor` is what the committed head anchors."""
-        self._roots = {head_anchor.height: head_anchor}
-        self.newest, self.change_height = head_anchor, head_anchor.height
+        """Take up the stored roots, ascending; `head_anchor` is what the committed head anchors.
+
+        Where ours differ from these, ours stay: a restart must not make us believe that they agree.
+        """
+        own = next((roots for roots in executed if roots.height == head_anchor.height), head_anchor)
+        self._roots = {own.height: own}
+        self.newest, self.change_height = own, own.height
         for roots in executed:
             if roots.height > head_anchor.height:
                 self.executed(roots)

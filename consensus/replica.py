@@ -18,6 +18,7 @@ from licet.certificate import Certificate, CertificateKind, Vote, VoteKind
 from licet.types import Height, TimestampMs, ValidatorIndex, View
 
 from consensus import voting
+from consensus.anchors import Claim
 from consensus.blocktree import Payload
 from consensus.config import ChainConfig
 from consensus.core import Core
@@ -88,6 +89,8 @@ class Replica:
             if block.height > core.tree.head.height and block.payload_matches():
                 voting.hold_block(core, block, None).persisted = True
         self._restore_votes(recovered)
+        if head is not None and core.anchors.compare(head.header.executed) is Claim.MISMATCH:
+            voting.isolate(core, head.header)  # C-13: as before the restart
         self._resender.arm()
         self._settle()
         self._resender.send(None)  # at start even the finalization alone

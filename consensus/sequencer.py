@@ -68,7 +68,11 @@ class Sequencer:
         self._problem = recovered.votes_problem or self._problem
         self._tree.restore(recovered.head, recovered.recent, mono_us)
         if recovered.head is not None:
-            self._anchors.restore(recovered.executed, recovered.head.header.executed)
+            header = recovered.head.header
+            self._anchors.restore(recovered.executed, header.executed)
+            ours = self._anchors.at(header.executed.height)
+            if ours is not None and ours != header.executed:
+                self._isolate(header, ours)
         self._finalization = recovered.finalization
         record = recovered.votes
         if self._guard is not None and record is not None and record.finalization is not None:

@@ -17,6 +17,7 @@ from node.config import LOG_LEVELS
 from node.net.peers import PeerTable
 from node.operations import logs
 from node.operations.health import WHY_NOT
+from node.operations.isolation import isolation_message
 from node.runtime.driver import Driver
 
 ADVANCE_S = 30.0
@@ -74,6 +75,7 @@ class AdminService(AdminServiceServicer):
             evidence=[
                 f"{names[one.voter]} contradicts itself in view {one.view}" for one in ordering.evidence()
             ],
+            isolation=isolation_message(status.isolation, tuple(names)),
         )
 
     @answering

@@ -41,9 +41,13 @@ class Difference:
 
 def key_text(key: bytes) -> str:
     """A state key as people read it: keys are text; whatever is not is escaped."""
-    if key == RECEIPT:
-        return "its receipt"
-    return "key " + key.decode("utf-8", errors="backslashreplace").encode("unicode_escape").decode()
+    return "its receipt" if key == RECEIPT else f"key {plain_key(key)}"
+
+
+def plain_key(key: bytes) -> str:
+    """A state key as text, nothing unprintable in it."""
+    text = key.decode("utf-8", errors="backslashreplace")
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
 
 
 def left_text(left: Left) -> str:

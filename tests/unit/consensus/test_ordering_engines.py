@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from licet.certificate import (
@@ -181,6 +182,26 @@ def test_roots_that_differ_from_what_it_signed_isolate_it(scheme: CertificateKin
     )
     effects = again.event(Executed, roots=other)
     assert any(isinstance(one, Isolate) for one in effects.requests)
+
+
+@both
+def test_c13_a_restart_does_not_make_it_believe_roots_that_it_does_not_have(scheme: CertificateKind) -> None:
+    """The final head itself anchors other roots than ours: nothing new need come to say so again."""
+    alone = Alone(scheme)
+    alone.order(1)
+    theirs = execute(GENESIS_ROOTS, alone.commits[0])
+    alone.event(Executed, roots=theirs)
+    alone.order(2)
+    head = alone.commits[1]
+    assert head.header.executed == theirs
+    for ours in (theirs, replace(theirs, state_root=Hash32(bytes(32)))):
+        later = replace(ours, height=Height(2))
+        engine = ENGINES[scheme](chain_config(scheme), None)
+        recovered = Recovered(head=head, executed=(ours, later), votes_problem="the record is missing")
+        effects = engine.start(recovered, now_ms=TimestampMs(START_MS), mono_us=0)
+        asked = [one for one in effects.requests if isinstance(one, Isolate)]
+        assert [(one.ours, one.theirs) for one in asked] == ([] if ours == theirs else [(ours, theirs)])
+        assert engine.status(0).isolated is (ours != theirs)
 
 
 def test_an_engine_refuses_a_genesis_that_names_another_certificate_kind() -> None:

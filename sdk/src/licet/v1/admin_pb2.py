@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from licet.v1 import ledger_pb2 as licet_dot_v1_dot_ledger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14licet/v1/admin.proto\x12\x08licet.v1\x1a\x15licet/v1/ledger.proto\"\x16\n\x14GetNodeStatusRequest\"\xcf\x01\n\x15GetNodeStatusResponse\x12\x10\n\x08sentence\x18\x01 \x01(\t\x12+\n\x06public\x18\x02 \x01(\x0b\x32\x1b.licet.v1.GetStatusResponse\x12\x0c\n\x04view\x18\x03 \x01(\x04\x12\x0e\n\x06leader\x18\x04 \x01(\t\x12\x0e\n\x06voting\x18\x05 \x01(\x08\x12\x19\n\x11not_voting_reason\x18\x06 \x01(\t\x12\x1c\n\x14pending_transactions\x18\x07 \x01(\x04\x12\x10\n\x08\x65vidence\x18\x08 \x03(\t\"9\n\x10ListPeersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x11ListPeersResponse\x12\x1d\n\x05peers\x18\x01 \x03(\x0b\x32\x0e.licet.v1.Peer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x04Peer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x11\n\tconnected\x18\x03 \x01(\x08\x12\x18\n\x10last_seen_ms_ago\x18\x04 \x01(\x04\x12\x18\n\x10protocol_version\x18\x05 \x01(\r\x12\x12\n\nlast_fault\x18\x06 \x01(\t\x12\x16\n\x0e\x66rames_dropped\x18\x07 \x01(\x04\x12\x19\n\x11not_voting_reason\x18\x08 \x01(\t\"\x18\n\x16GetStorageStatsRequest\"U\n\x17GetStorageStatsResponse\x12$\n\x05kinds\x18\x01 \x03(\x0b\x32\x15.licet.v1.StorageKind\x12\x14\n\x0ctransactions\x18\x02 \x01(\x04\"8\n\x0bStorageKind\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"3\n\x13\x41\x64vanceClockRequest\x12\r\n\x05\x62y_ms\x18\x01 \x01(\x04\x12\r\n\x05to_ms\x18\x02 \x01(\x04\"&\n\x14\x41\x64vanceClockResponse\x12\x0e\n\x06now_ms\x18\x01 \x01(\x04\"#\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\"$\n\x13SetLogLevelResponse\x12\r\n\x05level\x18\x01 \x01(\t2\x99\x03\n\x0c\x41\x64minService\x12P\n\rGetNodeStatus\x12\x1e.licet.v1.GetNodeStatusRequest\x1a\x1f.licet.v1.GetNodeStatusResponse\x12\x44\n\tListPeers\x12\x1a.licet.v1.ListPeersRequest\x1a\x1b.licet.v1.ListPeersResponse\x12V\n\x0fGetStorageStats\x12 .licet.v1.GetStorageStatsRequest\x1a!.licet.v1.GetStorageStatsResponse\x12M\n\x0c\x41\x64vanceClock\x12\x1d.licet.v1.AdvanceClockRequest\x1a\x1e.licet.v1.AdvanceClockResponse\x12J\n\x0bSetLogLevel\x12\x1c.licet.v1.SetLogLevelRequest\x1a\x1d.licet.v1.SetLogLevelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14licet/v1/admin.proto\x12\x08licet.v1\x1a\x15licet/v1/ledger.proto\"\x16\n\x14GetNodeStatusRequest\"\xf7\x01\n\x15GetNodeStatusResponse\x12\x10\n\x08sentence\x18\x01 \x01(\t\x12+\n\x06public\x18\x02 \x01(\x0b\x32\x1b.licet.v1.GetStatusResponse\x12\x0c\n\x04view\x18\x03 \x01(\x04\x12\x0e\n\x06leader\x18\x04 \x01(\t\x12\x0e\n\x06voting\x18\x05 \x01(\x08\x12\x19\n\x11not_voting_reason\x18\x06 \x01(\t\x12\x1c\n\x14pending_transactions\x18\x07 \x01(\x04\x12\x10\n\x08\x65vidence\x18\x08 \x03(\t\x12&\n\tisolation\x18\t \x01(\x0b\x32\x13.licet.v1.Isolation\"\xbd\x01\n\tIsolation\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x16\n\x0eown_state_root\x18\x02 \x01(\x0c\x12\x19\n\x11signed_state_root\x18\x03 \x01(\x0c\x12\x14\n\x0cown_log_root\x18\x04 \x01(\x0c\x12\x17\n\x0fsigned_log_root\x18\x05 \x01(\x0c\x12\x10\n\x08sentence\x18\x06 \x01(\t\x12,\n\x08\x66indings\x18\x07 \x03(\x0b\x32\x1a.licet.v1.IsolationFinding\"\xcc\x01\n\x10IsolationFinding\x12\r\n\x05peers\x18\x01 \x03(\t\x12\x10\n\x08\x61ttested\x18\x02 \x01(\x08\x12\x0f\n\x07verdict\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x10\n\x08position\x18\x05 \x01(\r\x12\x18\n\x10transaction_hash\x18\x06 \x01(\x0c\x12\x0b\n\x03key\x18\x07 \x01(\t\x12\x11\n\town_value\x18\x08 \x01(\t\x12\x13\n\x0btheir_value\x18\t \x01(\t\x12\x15\n\rmaybe_earlier\x18\n \x01(\x08\"9\n\x10ListPeersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x11ListPeersResponse\x12\x1d\n\x05peers\x18\x01 \x03(\x0b\x32\x0e.licet.v1.Peer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x04Peer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x11\n\tconnected\x18\x03 \x01(\x08\x12\x18\n\x10last_seen_ms_ago\x18\x04 \x01(\x04\x12\x18\n\x10protocol_version\x18\x05 \x01(\r\x12\x12\n\nlast_fault\x18\x06 \x01(\t\x12\x16\n\x0e\x66rames_dropped\x18\x07 \x01(\x04\x12\x19\n\x11not_voting_reason\x18\x08 \x01(\t\"\x18\n\x16GetStorageStatsRequest\"U\n\x17GetStorageStatsResponse\x12$\n\x05kinds\x18\x01 \x03(\x0b\x32\x15.licet.v1.StorageKind\x12\x14\n\x0ctransactions\x18\x02 \x01(\x04\"8\n\x0bStorageKind\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"3\n\x13\x41\x64vanceClockRequest\x12\r\n\x05\x62y_ms\x18\x01 \x01(\x04\x12\r\n\x05to_ms\x18\x02 \x01(\x04\"&\n\x14\x41\x64vanceClockResponse\x12\x0e\n\x06now_ms\x18\x01 \x01(\x04\"#\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\"$\n\x13SetLogLevelResponse\x12\r\n\x05level\x18\x01 \x01(\t2\x99\x03\n\x0c\x41\x64minService\x12P\n\rGetNodeStatus\x12\x1e.licet.v1.GetNodeStatusRequest\x1a\x1f.licet.v1.GetNodeStatusResponse\x12\x44\n\tListPeers\x12\x1a.licet.v1.ListPeersRequest\x1a\x1b.licet.v1.ListPeersResponse\x12V\n\x0fGetStorageStats\x12 .licet.v1.GetStorageStatsRequest\x1a!.licet.v1.GetStorageStatsResponse\x12M\n\x0c\x41\x64vanceClock\x12\x1d.licet.v1.AdvanceClockRequest\x1a\x1e.licet.v1.AdvanceClockResponse\x12J\n\x0bSetLogLevel\x12\x1c.licet.v1.SetLogLevelRequest\x1a\x1d.licet.v1.SetLogLevelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -25,27 +25,31 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_GETNODESTATUSREQUEST']._serialized_start=57
   _globals['_GETNODESTATUSREQUEST']._serialized_end=79
   _globals['_GETNODESTATUSRESPONSE']._serialized_start=82
-  _globals['_GETNODESTATUSRESPONSE']._serialized_end=289
-  _globals['_LISTPEERSREQUEST']._serialized_start=291
-  _globals['_LISTPEERSREQUEST']._serialized_end=348
-  _globals['_LISTPEERSRESPONSE']._serialized_start=350
-  _globals['_LISTPEERSRESPONSE']._serialized_end=425
-  _globals['_PEER']._serialized_start=428
-  _globals['_PEER']._serialized_end=607
-  _globals['_GETSTORAGESTATSREQUEST']._serialized_start=609
-  _globals['_GETSTORAGESTATSREQUEST']._serialized_end=633
-  _globals['_GETSTORAGESTATSRESPONSE']._serialized_start=635
-  _globals['_GETSTORAGESTATSRESPONSE']._serialized_end=720
-  _globals['_STORAGEKIND']._serialized_start=722
-  _globals['_STORAGEKIND']._serialized_end=778
-  _globals['_ADVANCECLOCKREQUEST']._serialized_start=780
-  _globals['_ADVANCECLOCKREQUEST']._serialized_end=831
-  _globals['_ADVANCECLOCKRESPONSE']._serialized_start=833
-  _globals['_ADVANCECLOCKRESPONSE']._serialized_end=871
-  _globals['_SETLOGLEVELREQUEST']._serialized_start=873
-  _globals['_SETLOGLEVELREQUEST']._serialized_end=908
-  _globals['_SETLOGLEVELRESPONSE']._serialized_start=910
-  _globals['_SETLOGLEVELRESPONSE']._serialized_end=946
-  _globals['_ADMINSERVICE']._serialized_start=949
-  _globals['_ADMINSERVICE']._serialized_end=1358
+  _globals['_GETNODESTATUSRESPONSE']._serialized_end=329
+  _globals['_ISOLATION']._serialized_start=332
+  _globals['_ISOLATION']._serialized_end=521
+  _globals['_ISOLATIONFINDING']._serialized_start=524
+  _globals['_ISOLATIONFINDING']._serialized_end=728
+  _globals['_LISTPEERSREQUEST']._serialized_start=730
+  _globals['_LISTPEERSREQUEST']._serialized_end=787
+  _globals['_LISTPEERSRESPONSE']._serialized_start=789
+  _globals['_LISTPEERSRESPONSE']._serialized_end=864
+  _globals['_PEER']._serialized_start=867
+  _globals['_PEER']._serialized_end=1046
+  _globals['_GETSTORAGESTATSREQUEST']._serialized_start=1048
+  _globals['_GETSTORAGESTATSREQUEST']._serialized_end=1072
+  _globals['_GETSTORAGESTATSRESPONSE']._serialized_start=1074
+  _globals['_GETSTORAGESTATSRESPONSE']._serialized_end=1159
+  _globals['_STORAGEKIND']._serialized_start=1161
+  _globals['_STORAGEKIND']._serialized_end=1217
+  _globals['_ADVANCECLOCKREQUEST']._serialized_start=1219
+  _globals['_ADVANCECLOCKREQUEST']._serialized_end=1270
+  _globals['_ADVANCECLOCKRESPONSE']._serialized_start=1272
+  _globals['_ADVANCECLOCKRESPONSE']._serialized_end=1310
+  _globals['_SETLOGLEVELREQUEST']._serialized_start=1312
+  _globals['_SETLOGLEVELREQUEST']._serialized_end=1347
+  _globals['_SETLOGLEVELRESPONSE']._serialized_start=1349
+  _globals['_SETLOGLEVELRESPONSE']._serialized_end=1385
+  _globals['_ADMINSERVICE']._serialized_start=1388
+  _globals['_ADMINSERVICE']._serialized_end=1797
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,7 @@ class GetNodeStatusResponse(google.protobuf.message.Message):
     NOT_VOTING_REASON_FIELD_NUMBER: builtins.int
     PENDING_TRANSACTIONS_FIELD_NUMBER: builtins.int
     EVIDENCE_FIELD_NUMBER: builtins.int
+    ISOLATION_FIELD_NUMBER: builtins.int
     sentence: builtins.str
     """One sentence: why the network is or is not making progress."""
     view: builtins.int
@@ -59,6 +60,10 @@ class GetNodeStatusResponse(google.protobuf.message.Message):
     def evidence(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Evidence of double signing held, one line each."""
 
+    @property
+    def isolation(self) -> global___Isolation:
+        """Set where this node is isolated: a quorum signed other roots than it computed."""
+
     def __init__(
         self,
         *,
@@ -70,11 +75,112 @@ class GetNodeStatusResponse(google.protobuf.message.Message):
         not_voting_reason: builtins.str = ...,
         pending_transactions: builtins.int = ...,
         evidence: collections.abc.Iterable[builtins.str] | None = ...,
+        isolation: global___Isolation | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["public", b"public"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["evidence", b"evidence", "leader", b"leader", "not_voting_reason", b"not_voting_reason", "pending_transactions", b"pending_transactions", "public", b"public", "sentence", b"sentence", "view", b"view", "voting", b"voting"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["isolation", b"isolation", "public", b"public"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["evidence", b"evidence", "isolation", b"isolation", "leader", b"leader", "not_voting_reason", b"not_voting_reason", "pending_transactions", b"pending_transactions", "public", b"public", "sentence", b"sentence", "view", b"view", "voting", b"voting"]) -> None: ...
 
 global___GetNodeStatusResponse = GetNodeStatusResponse
+
+@typing.final
+class Isolation(google.protobuf.message.Message):
+    """Why a node is isolated, as far as it has found out from its peers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEIGHT_FIELD_NUMBER: builtins.int
+    OWN_STATE_ROOT_FIELD_NUMBER: builtins.int
+    SIGNED_STATE_ROOT_FIELD_NUMBER: builtins.int
+    OWN_LOG_ROOT_FIELD_NUMBER: builtins.int
+    SIGNED_LOG_ROOT_FIELD_NUMBER: builtins.int
+    SENTENCE_FIELD_NUMBER: builtins.int
+    FINDINGS_FIELD_NUMBER: builtins.int
+    height: builtins.int
+    """The height whose roots differ; the first difference may lie before it."""
+    own_state_root: builtins.bytes
+    """Root of the state after this height, as this node computed it."""
+    signed_state_root: builtins.bytes
+    """Root of the state after this height, as a quorum signed it."""
+    own_log_root: builtins.bytes
+    """Root of the log after this height, as this node computed it."""
+    signed_log_root: builtins.bytes
+    """Root of the log after this height, as a quorum signed it."""
+    sentence: builtins.str
+    """What is known of the reason, in a sentence."""
+    @property
+    def findings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___IsolationFinding]:
+        """What the peers' answers came to, what rests on most peers first."""
+
+    def __init__(
+        self,
+        *,
+        height: builtins.int = ...,
+        own_state_root: builtins.bytes = ...,
+        signed_state_root: builtins.bytes = ...,
+        own_log_root: builtins.bytes = ...,
+        signed_log_root: builtins.bytes = ...,
+        sentence: builtins.str = ...,
+        findings: collections.abc.Iterable[global___IsolationFinding] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["findings", b"findings", "height", b"height", "own_log_root", b"own_log_root", "own_state_root", b"own_state_root", "sentence", b"sentence", "signed_log_root", b"signed_log_root", "signed_state_root", b"signed_state_root"]) -> None: ...
+
+global___Isolation = Isolation
+
+@typing.final
+class IsolationFinding(google.protobuf.message.Message):
+    """What the answers of one or more peers came to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PEERS_FIELD_NUMBER: builtins.int
+    ATTESTED_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    HEIGHT_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    TRANSACTION_HASH_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    OWN_VALUE_FIELD_NUMBER: builtins.int
+    THEIR_VALUE_FIELD_NUMBER: builtins.int
+    MAYBE_EARLIER_FIELD_NUMBER: builtins.int
+    attested: builtins.bool
+    """True where so many peers say the same that one of them must be honest."""
+    verdict: builtins.str
+    """Where no difference can be named, why, in a sentence; empty otherwise, and else all below is empty."""
+    height: builtins.int
+    """Height of the first difference."""
+    position: builtins.int
+    """Position in its block of the transaction that wrote it."""
+    transaction_hash: builtins.bytes
+    """Hash of this transaction."""
+    key: builtins.str
+    """The key, as text; empty where the transaction's receipt differs and none of its keys does."""
+    own_value: builtins.str
+    """What stands there on this node: SHA-256 of the value in hex, "deleted" or "not written"."""
+    their_value: builtins.str
+    """The same on these peers."""
+    maybe_earlier: builtins.bool
+    """True where heights before it could not be compared, because they are no longer held."""
+    @property
+    def peers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the peers whose answers came to this."""
+
+    def __init__(
+        self,
+        *,
+        peers: collections.abc.Iterable[builtins.str] | None = ...,
+        attested: builtins.bool = ...,
+        verdict: builtins.str = ...,
+        height: builtins.int = ...,
+        position: builtins.int = ...,
+        transaction_hash: builtins.bytes = ...,
+        key: builtins.str = ...,
+        own_value: builtins.str = ...,
+        their_value: builtins.str = ...,
+        maybe_earlier: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attested", b"attested", "height", b"height", "key", b"key", "maybe_earlier", b"maybe_earlier", "own_value", b"own_value", "peers", b"peers", "position", b"position", "their_value", b"their_value", "transaction_hash", b"transaction_hash", "verdict", b"verdict"]) -> None: ...
+
+global___IsolationFinding = IsolationFinding
 
 @typing.final
 class ListPeersRequest(google.protobuf.message.Message):
