@@ -8,15 +8,19 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from licet.certificate import ValidatorSet
+from licet.certificate import ExecutedRoots, ValidatorSet
 from licet.crypto import SigningKey
-from licet.types import ChainId, Hash32, TimestampMs, ValidatorIndex
+from licet.types import ChainId, Hash32, Height, TimestampMs, ValidatorIndex
 from licet.v1 import peer_pb2 as pb
 
+from licensing_vm.trail import Row
 from node.net import frames
 from node.net.peer_messages import (
     AUTHORS_MAX,
     FRAME_MESSAGES_MAX,
+    MESSAGE_BYTES_MAX,
+    WRITES_KEY_BYTES_MAX,
+    WRITES_ROWS_MAX,
     Batches,
     BatchesMissing,
     BatchOffer,
@@ -24,6 +28,8 @@ from node.net.peer_messages import (
     ClockMoved,
     ConsensusMessage,
     Participation,
+    WritesPage,
+    WritesRequest,
 )
 
 CHAIN = ChainId(b"c" * 32)
@@ -31,6 +37,34 @@ KEYS = [SigningKey(bytes([index]) * 32) for index in range(4)]
 VALIDATORS = ValidatorSet(keys=tuple(key.public_key for key in KEYS))
 
 digests = st.lists(st.binary(min_size=32, max_size=32).map(Hash32), max_size=4).map(tuple)
+hashes = st.binary(min_size=32, max_size=32).map(Hash32)
+rows = st.builds(Row, st.integers(0, 2**32 - 1), hashes, st.binary(max_size=80), st.one_of(st.none(), hashes))
+
+
+def pages(height: int) -> st.SearchStrategy[WritesPage]:
+    """Pages of a height, as long as one may be."""
+    roots = st.builds(
+        ExecutedRoots,
+        height=st.just(Height(height)),
+        state_root=hashes,
+        log_root=hashes,
+        log_size=st.integers(0, 2**63),
+    )
+    return st.builds(
+        lambda roots, first, found, more: WritesPage(
+            height=Height(height),
+            roots=roots,
+            first_row=first,
+            total=first + len(found) + more,
+            rows=tuple(found),
+        ),
+        roots,
+        st.integers(0, 2**30),
+        st.lists(rows, max_size=4),
+        st.integers(0, 2**30),
+    )
+
+
 messages = st.one_of(
     st.builds(
         ConsensusMessage,
@@ -42,6 +76,14 @@ messages = st.one_of(
     digests.map(lambda items: BatchesMissing(digests=items)),
     digests.map(lambda items: BatchOffer(digests=items)),
     st.integers(0, 2**63).map(lambda now: ClockMoved(now_ms=TimestampMs(now))),
+    st.builds(
+        WritesRequest,
+        height=st.integers(0, 2**63).map(Height),
+        first_row=st.integers(0, 2**32 - 1),
+        rows=st.integers(0, WRITES_ROWS_MAX),
+    ),
+    st.integers(0, 2**63).map(lambda height: WritesPage(height=Height(height), roots=None)),
+    st.integers(0, 2**63).flatmap(pages),
 )
 
 
@@ -95,6 +137,28 @@ def _frame(fill: object) -> bytes:
     return message.SerializeToString()
 
 
+def _row(**changes: bytes) -> pb.WrittenRow:
+    return pb.WrittenRow(**{"transaction_hash": bytes(32), "key": b"k", "value_hash": bytes(32), **changes})
+
+
+def _page(frame: pb.Frame, **changes: object) -> None:
+    fields: dict[str, object] = {"held": True, "state_root": bytes(32), "log_root": bytes(32), **changes}
+    frame.messages.add(writes=pb.Writes(**fields))  # type: ignore[arg-type]
+
+
+def test_a_page_of_written_rows_may_be_as_large_as_its_limits_say() -> None:
+    row = Row(2**32 - 1, Hash32(bytes(32)), bytes(WRITES_KEY_BYTES_MAX), None)
+    roots = ExecutedRoots(
+        height=Height(2**60), state_root=Hash32(bytes(32)), log_root=Hash32(bytes(32)), log_size=2**60
+    )
+    page = WritesPage(
+        height=roots.height, roots=roots, first_row=7, total=2**32 - 1, rows=(row,) * WRITES_ROWS_MAX
+    )
+    frame = frames.Frame(messages=(page,))
+    assert len(frames.encode_request(frame)) <= frames.message_bytes(page) + 16 <= MESSAGE_BYTES_MAX
+    assert frames.decode_request(frames.encode_request(frame)) == frame
+
+
 @pytest.mark.parametrize(
     "fill",
     [
@@ -104,6 +168,15 @@ def _frame(fill: object) -> bytes:
         lambda frame: frame.messages.add(consensus=b"").batch_authors.extend([1] * (AUTHORS_MAX + 1)),
         lambda frame: frame.messages.add().batch_authors.extend([1]),
         lambda frame: frame.messages.add().batches.batches.extend([bytes(5 << 20)] * 2),
+        lambda frame: setattr(frame.messages.add().writes_wanted, "rows", WRITES_ROWS_MAX + 1),
+        lambda frame: _page(frame, rows=[_row()] * (WRITES_ROWS_MAX + 1), total=WRITES_ROWS_MAX + 1),
+        lambda frame: _page(frame, rows=[_row()], total=1, state_root=b"short"),
+        lambda frame: _page(frame, rows=[_row()], total=1, log_root=bytes(33)),
+        lambda frame: _page(frame, rows=[_row()], total=0),
+        lambda frame: _page(frame, rows=[_row()], total=4, first_row=4),
+        lambda frame: _page(frame, rows=[_row(transaction_hash=b"")], total=1),
+        lambda frame: _page(frame, rows=[_row(value_hash=bytes(31))], total=1),
+        lambda frame: _page(frame, rows=[_row(key=bytes(WRITES_KEY_BYTES_MAX + 1))], total=1),
         lambda frame: [frame.messages.add().consensus for _ in range(FRAME_MESSAGES_MAX + 1)],
     ],
 )
