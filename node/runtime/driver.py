@@ -17,19 +17,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from licet.errors import InvalidEncoding, LicetError
-from licet.types import Hash32, Height, TimestampMs, ValidatorIndex
+from licet.types import Height, TimestampMs, ValidatorIndex
 
 from consensus import codec, verify
 from consensus.errors import PeerFault
 from consensus.events import Event, PeerConnected, PeerLost, Received, Tick
-from node.core.batches import BatchForm, batch_digest
 from node.core.effects import CoreEffects, CoreSend, merge_turn
 from node.core.events import (
-    BatchArrived,
     BatchesNotHeld,
     BatchesOffered,
     BatchesWanted,
-    BatchInvalid,
     BlockExecuted,
     ClockAdvanced,
     CoreEvent,
@@ -37,9 +34,7 @@ from node.core.events import (
     hinted,
     written,
 )
-from node.core.submit import Busy, Finalized, NodeStatus, Outcome, Stopping
-from node.core.verifier import BatchWork, InvalidBatch
-from node.ledger import indexes
+from node.core.submit import Busy, NodeStatus, Outcome, Stopping
 from node.ledger.assembly import Node
 from node.ledger.executor import Prepared
 from node.limits import OWN_QUOTA_BYTES, RESULTS_WAITING_MAX, SLICE_US
@@ -59,13 +54,15 @@ from node.operations import logs
 from node.operations.isolation import isolation_fields
 from node.operations.status import describe
 from node.runtime.admission import Admission
+from node.runtime.checking import Checking
 from node.runtime.clock import Clock
 from node.runtime.execution import Execution
 from node.runtime.inbox import Inbox
 from node.runtime.memory import Memory
 from node.runtime.persistence import Persistence
+from node.runtime.replies import Replies
 from node.runtime.stages import Stage, Stages
-from node.runtime.waiting import Call, Waiting
+from node.runtime.waiting import Call
 
 REPLY_ROUNDS: Final = 3  # of the loop, from a settled call to its answer on the wire
 RETRY_MS: Final = 200
@@ -88,16 +85,21 @@ class Driver:
         )
         self._inbox = Inbox(self._others)
         self._events: deque[CoreEvent] = deque()  # connections and commands, before all else
-        self._waiting = Waiting()
-        self._calls: dict[int, Call] = {}
+        self._replies = Replies(node.storage)
         self._admission = Admission(
             verifier=node.verifier,
             machine=node.machine,
             parameters=node.genesis.parameters,
-            waiting=self._waiting,
-            receipt=self._final_receipt,
+            waiting=self._replies.waiting,
+            receipt=self._replies.receipt,
         )
-        self._work: tuple[ValidatorIndex, BatchForm, BatchWork] | None = None
+        self._checking = Checking(
+            inbox=self._inbox,
+            verifier=node.verifier,
+            core=node.core,
+            clock=clock,
+            misbehaved=self.misbehaved,
+        )
         self._persistence = Persistence(payload=node.payload, votes=node.votes)
         self._execution = Execution(
             executor=node.executor,
@@ -115,7 +117,6 @@ class Driver:
         self._scheduled = False
         self._running = False
         self._closed = False
-        self._height_waiters: list[tuple[Height, asyncio.Future[None]]] = []
         self._faults: dict[ValidatorIndex, int] = {}
         self._loop: asyncio.AbstractEventLoop
         self.failed: asyncio.Future[None]  # fails with what ended this node
@@ -162,11 +163,7 @@ class Driver:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
-        for call in self._calls.values():  # admitted or still in the queue
-            if not call.done.done():
-                call.done.set_exception(Stopping())
-        for _, future in self._height_waiters:
-            future.cancel()
+        self._replies.stop()
 
     # --- the transport's receiver -------------------------------------------------
 
@@ -213,14 +210,7 @@ class Driver:
         for position, raw in enumerate(raws):
             self._admission.submit(call, position, raw)
         self._schedule()
-        self._calls[id(call)] = call
-        try:
-            await asyncio.wait_for(call.done, timeout_s)
-        except TimeoutError:
-            pass
-        finally:
-            call.abandoned = True
-            del self._calls[id(call)]
+        await self._replies.call(call, timeout_s=timeout_s)
         return call.result(RETRY_MS)
 
     def _check_room(self) -> None:
@@ -228,7 +218,7 @@ class Driver:
         index = self.node.chain.index
         if index is not None:
             held += self._core.pool.used_bytes(index)
-        if held > OWN_QUOTA_BYTES // 2 or len(self._waiting) > RESULTS_WAITING_MAX:
+        if held > OWN_QUOTA_BYTES // 2 or len(self._replies.waiting) > RESULTS_WAITING_MAX:
             raise Busy(held_bytes=held, limit_bytes=OWN_QUOTA_BYTES // 2, retry_ms=RETRY_MS)
 
     def status(self) -> NodeStatus:
@@ -245,17 +235,7 @@ class Driver:
             return True
         if not self._running:
             raise Stopping
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._height_waiters.append((height, future))
-        try:
-            await asyncio.wait_for(future, timeout_s)
-        except TimeoutError:
-            return False
-        except asyncio.CancelledError:
-            if self._running:
-                raise
-            raise Stopping from None
-        return True
+        return await self._replies.height(height, timeout_s=timeout_s)
 
     async def advance(self, to_ms: TimestampMs, *, timeout_s: float = 30.0) -> TimestampMs:
         if not self._running:
@@ -311,8 +291,8 @@ class Driver:
         self._flush_admission()
         self._send_frames()
         self._arm()
-        waiting = self._events or self._inbox.urgent or self._inbox.bulk or self._admission.busy
-        if waiting or self._work or self._execution.ready:
+        waiting = self._events or self._inbox.urgent or self._checking.busy or self._admission.busy
+        if waiting or self._execution.ready:
             self._schedule()
 
     def _serve_urgent(self) -> None:
@@ -330,10 +310,10 @@ class Driver:
         if self._wake_at_us is not None and mono_us >= self._wake_at_us:
             self._wake_at_us = None
             effects.append(self._core.handle(Tick(now_ms=self._now(), mono_us=mono_us)))
-        self.stages.lap(Stage.ORDER)
         if effects:
+            self.stages.lap(Stage.ORDER)
             self._apply(merge_turn(effects))
-            if self._execution.ready or self._inbox.bulk or self._work or self._admission.busy:
+            if self._execution.ready or self._checking.busy or self._admission.busy:
                 self._send_frames()  # a slice of work follows: votes do not wait for it
 
     def _event_of(self, peer: ValidatorIndex, message: PeerMessage) -> CoreEvent | None:
@@ -374,59 +354,22 @@ class Driver:
         effects: list[CoreEffects] = []
         now_ms = self._ledger_now()
         while self._mono() < until:
-            if self._work is not None or self._inbox.bulk:
-                event = self._batch_step(min(until, self._mono() + SLICE_US // 4))
+            if self._checking.busy:
+                event = self._checking.step(min(until, self._mono() + SLICE_US // 4))
                 self.stages.lap(Stage.VERIFY)
                 if event is not None:
                     effects.append(self._core.handle(event))
                     self.stages.lap(Stage.ORDER)
             elif not self._admission.busy:
                 break
-            for _ in range(16):
-                if not self._admission.busy:
-                    break
-                self._admission.step(now_ms)
-            self.stages.lap(Stage.ADMIT)
+            if self._admission.busy:
+                for _ in range(16):
+                    self._admission.step(now_ms)
+                    if not self._admission.busy:
+                        break
+                self.stages.lap(Stage.ADMIT)
         if effects:
             self._apply(merge_turn(effects))
-
-    def _batch_step(self, until_us: int) -> CoreEvent | None:
-        """Go on with the batch at hand, or take the next; the event when it is done."""
-        if self._work is None and not self._take_batch():
-            return None
-        assert self._work is not None
-        peer, form, work = self._work
-        try:
-            while True:
-                next(work)
-                if self._mono() >= until_us:
-                    return None
-        except StopIteration as done:
-            self._work = None
-            return BatchArrived(now_ms=self._now(), mono_us=self._mono(), peer=peer, batch=done.value)
-        except InvalidBatch as error:
-            self._work = None
-            return self._invalid(peer, form.digest, error)
-
-    def _take_batch(self) -> bool:
-        peer, raw = self._inbox.next_batch()
-        try:
-            form = self.node.verifier.form(raw)
-        except InvalidEncoding as error:
-            self.misbehaved(peer, error.message)
-            self._push(self._invalid(peer, batch_digest(raw), error))
-            return False
-        if not self._core.useful(form.digest):
-            return False
-        trusted = self._core.trusted(form.digest)
-        self._work = (peer, form, self.node.verifier.batch(form, trusted=trusted))
-        return True
-
-    def _invalid(self, peer: ValidatorIndex, digest: Hash32, error: LicetError) -> BatchInvalid:
-        self.misbehaved(peer, error.message)
-        return BatchInvalid(
-            now_ms=self._now(), mono_us=self._mono(), peer=peer, digest=digest, why=error.message
-        )
 
     def _flush_admission(self) -> None:
         mono_us = self._mono()
@@ -436,20 +379,20 @@ class Driver:
             self._core.handle(Submitted(now_ms=self._now(), mono_us=mono_us, admitted=admitted))
             for admitted in self._admission.take(mono_us, crowded=crowded)
         ]
-        self.stages.lap(Stage.ORDER)
         if effects:
+            self.stages.lap(Stage.ORDER)
             self._apply(merge_turn(effects))
 
     # --- effects ------------------------------------------------------------------
 
     def _apply(self, effects: CoreEffects) -> None:
         """One turn's effects, in the one order."""
-        self._persistence.perform(effects)
-        self.stages.lap(Stage.PERSIST)
+        if self._persistence.perform(effects):
+            self.stages.lap(Stage.PERSIST)
         self._outbox += effects.sends
         self._execution.extend(effects.execute)
         if effects.dropped:
-            self._waiting.dropped(effects.dropped, now_ms=self._now(), retry_ms=RETRY_MS)
+            self._replies.waiting.dropped(effects.dropped, now_ms=self._now(), retry_ms=RETRY_MS)
         if effects.isolate is not None:
             log.critical(
                 "isolated: a quorum signed other roots than this node computed; it votes no more",
@@ -467,7 +410,6 @@ class Driver:
         for one in effects.evidence:
             log.error("a validator contradicts itself", extra={"validator": one.voter, "view": one.view})
         self._wake_at_us = effects.wake_at_us
-        self.stages.lap(Stage.ORDER)
 
     def _send_frames(self) -> None:
         """All of a turn's messages to one peer in one frame (C-16)."""
@@ -521,7 +463,7 @@ class Driver:
                 },
             )
         self.clock.set_ms(prepared.ready.block.header.timestamp_ms)
-        self._reply(prepared)
+        self._replies.settle(prepared)
         self._memory.step(self._mono())
         self.stages.lap(Stage.REPLY)
         self._events.append(BlockExecuted(now_ms=self._now(), mono_us=self._mono(), roots=prepared.roots))
@@ -533,31 +475,3 @@ class Driver:
             self._loop.call_soon(self._schedule_after, rounds - 1)
         else:
             self._schedule()
-
-    def _reply(self, prepared: Prepared) -> None:
-        height = prepared.roots.height
-        if self._waiting:
-            resolve, waiting = self._waiting.resolve, self._waiting
-            transactions = (one for batch in prepared.ready.batches for one in batch.transactions)
-            for transaction, done in zip(transactions, prepared.result.executed, strict=True):
-                if done.hash not in waiting:
-                    continue
-                if not indexes.consumed(done):  # its signers or its time: another copy may still take effect
-                    outcome = Finalized(hash=done.hash, height=height, receipt=done.receipt)
-                    waiting.resolve_copy(transaction, outcome)
-                elif done.receipt:
-                    resolve(done.hash, Finalized(hash=done.hash, height=height, receipt=done.receipt))
-                elif (known := self._final_receipt(done.hash)) is not None:
-                    resolve(done.hash, known)
-        if self._height_waiters:
-            reached = [future for at, future in self._height_waiters if at <= height]
-            self._height_waiters = [one for one in self._height_waiters if one[0] > height]
-            for future in reached:
-                if not future.done():
-                    future.set_result(None)
-
-    def _final_receipt(self, transaction: Hash32) -> Finalized | None:
-        found = indexes.receipt_of(self.node.storage, transaction)
-        if found is None:
-            return None
-        return Finalized(hash=transaction, height=found.height, receipt=found.data)

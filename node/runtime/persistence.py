@@ -19,9 +19,18 @@ class Persistence:
         self._votes = votes
         self._dirty = False  # appended to the payload file and not synced
 
-    def perform(self, effects: CoreEffects) -> None:
-        """Steps 1 and 2 of a turn; and what may leave the payload file."""
+    def perform(self, effects: CoreEffects) -> bool:
+        """Steps 1 and 2 of a turn; and what may leave the payload file. Whether there was anything."""
         payload = self._payload
+        if not (
+            effects.append_batches
+            or effects.append_blocks
+            or effects.append_votes
+            or effects.votes_file is not None
+            or effects.sync_payload
+            or effects.forget_payload
+        ):
+            return False
         for batch in effects.append_batches:
             payload.append(PayloadKind.BATCH, batch.digest, batch.raw)
         for block in effects.append_blocks:
@@ -35,6 +44,7 @@ class Persistence:
         if effects.forget_payload:
             payload.drop(effects.forget_payload)
             payload.trim()
+        return True
 
     def _sign(self, effects: CoreEffects) -> None:
         votes = self._votes
