@@ -10,6 +10,7 @@ from licet.v1 import admin_pb2 as pb
 from licet.v1.admin_pb2_grpc import AdminServiceServicer
 
 from node.api.errors import RequestInvalid
+from node.api.isolation import isolation_message
 from node.api.ledger_service import answering
 from node.api.pages import page_size
 from node.api.status import StatusView
@@ -17,7 +18,6 @@ from node.config import LOG_LEVELS
 from node.net.peers import PeerTable
 from node.operations import logs
 from node.operations.health import WHY_NOT
-from node.operations.isolation import isolation_message
 from node.runtime.driver import Driver
 
 ADVANCE_S = 30.0

@@ -1,4 +1,4 @@
-"""Peer messages as protobuf and as frozen values: the one file that decodes what a peer sent.
+"""Peer messages as protobuf and as frozen values: what a peer sent is decoded here and in `node.net.writes`.
 
 Form and limits are checked here and the peer is blamed (C-16). What is inside a message's byte
 strings is decoded by those who own it: consensus messages by `consensus.codec`, batches by

@@ -9,11 +9,12 @@ import pytest
 from licet.entities import CASH, balance_key
 from licet.types import Hash32
 
+from node.api.isolation import isolation_message
 from node.core.comparing import Difference
 from node.core.isolation import IsolationReport, Verdict
 from node.limits import WRITES_SILENCE_US
 from node.net.peer_messages import PeerMessage, WritesPage
-from node.operations.isolation import isolation_fields, isolation_message
+from node.operations.isolation import isolation_fields
 from tests.sim.genesis import BANK, CURRENCY, PARTIES
 from tests.sim.memo import memoised
 from tests.sim.run import Run
