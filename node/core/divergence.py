@@ -154,7 +154,8 @@ class Divergence:
         if height == report.ours.height and roots != report.theirs:
             # The quorum signed for this height: who says something else is wrong, as we are, or lies.
             self._settle(peer, Verdict.SAME if roots == report.ours else Verdict.UNTRUE)
-        elif roots == self._own[height].roots:
+        elif height < report.ours.height and roots == self._own[height].roots:
+            # At the top what we signed counts, even where our own notes say what the quorum says.
             self._read(state, Height(height + 1), maybe_earlier=False)
         elif Height(height - 1) in self._own:
             state.height = Height(height - 1)
