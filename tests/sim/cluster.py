@@ -13,6 +13,7 @@ from licet.types import Hash32, ValidatorIndex
 
 from consensus import codec
 from consensus.messages import Message
+from licensing_vm.transition import Executed
 from node.core.effects import CoreMessage
 from node.net.peer_messages import (
     Batches,
@@ -28,7 +29,7 @@ from node.net.peer_messages import (
 from tests.sim.byzantine.adversary import Adversary
 from tests.sim.clock import NodeClock
 from tests.sim.genesis import START_MS, VALIDATORS
-from tests.sim.history import Ack, History
+from tests.sim.history import Ack, History, Turned
 from tests.sim.memo import SignatureMemo
 from tests.sim.network import Frame, Network
 from tests.sim.shell import SimNode
@@ -183,4 +184,16 @@ class Cluster:
         """A client at this node is told: final at this height, and durable."""
         self.history.acks.append(
             Ack(tick_us=self.world.now_us, node=node.index, transaction=transaction, height=height)
+        )
+
+    def turn_away(self, node: SimNode, done: Executed) -> None:
+        """A client at this node is told: refused in a final block, with the id still to be used."""
+        self.history.turned.append(
+            Turned(
+                tick_us=self.world.now_us,
+                node=node.index,
+                transaction=done.hash,
+                height=done.place.height,
+                code=done.code,
+            )
         )

@@ -1,4 +1,4 @@
-"""The network that is simulated: four validators, one bank, three parties with money.
+"""The network that is simulated: four validators, one bank, five parties with money.
 
 Keys come from fixed seeds; a shallow state tree keeps a run cheap. Nothing here
 depends on the seed of a run.
@@ -19,11 +19,12 @@ from licet.types import ZERO_HASH, Height
 from licensing_vm.transition import initial_entries
 from node.storage.state_tree import StateTree
 
-START_MS: Final = 1_800_000_000_000
+MIDNIGHT_MS: Final = 1_800_057_600_000  # 2027-01-16: a civil day ends in the middle of every run
+START_MS: Final = MIDNIGHT_MS - 1_000
 VALIDATORS: Final = 4
 CURRENCY: Final = "EUR"
 BANK: Final = "bank"
-PARTIES: Final = ("ada", "ben", "cleo")
+PARTIES: Final = ("ada", "ben", "cleo", "dora", "emil")
 TREE_DEPTH: Final = 2
 
 
@@ -39,8 +40,14 @@ def validator_key(index: int) -> SigningKey:
 
 @cache
 def party_key(name: str) -> SigningKey:
-    """The key of a party."""
+    """The key of a party that genesis names."""
     return _key(f"party {name}")
+
+
+@cache
+def later_key(name: str, number: int) -> SigningKey:
+    """A key that a party makes later; `number` counts them."""
+    return _key(f"party {name} {number}")
 
 
 @cache

@@ -62,6 +62,17 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turned:
+    """A client was told: refused in a final block, and the id is not used up."""
+
+    tick_us: int
+    node: int
+    transaction: Hash32
+    height: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panic:
     """A node's process ended by itself; `expected` when its disk gave a reason."""
 
@@ -83,6 +94,8 @@ class History:
     commits: list[SeenCommit] = field(default_factory=list)
     blocks: list[SeenBlock] = field(default_factory=list)
     acks: list[Ack] = field(default_factory=list)
+    turned: list[Turned] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)  # bugs that the machine contained
     panics: list[Panic] = field(default_factory=list)
     isolated: list[tuple[int, int]] = field(default_factory=list)  # (node, height)
     evidence: list[tuple[int, int]] = field(default_factory=list)  # (seen by, against)

@@ -143,4 +143,7 @@ class Performer:
         for done in prepared.result.executed:
             if done.hash in process.waiting:
                 process.waiting.discard(done.hash)
-                self._node.cluster.acknowledge(self._node, done.hash, done.place.height)
+                if done.consumed:
+                    self._node.cluster.acknowledge(self._node, done.hash, done.place.height)
+                else:
+                    self._node.cluster.turn_away(self._node, done)

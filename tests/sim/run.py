@@ -2,7 +2,9 @@
 
 0 … heal        trouble, by a plan; an adversary all the time, in some seeds
 heal … + 3 s    a new final block is due on every honest node (progress)
-… + 6 s         every transaction is acknowledged, then everybody is idle
+… + 8 s         every transaction is acknowledged
+… a day later   in seeds that meter use: days are over, closed and paid
+… idle
 end             in some seeds power is lost once more; then the stores are checked
 """
 
@@ -18,7 +20,9 @@ from tests.sim.checkers.progress import LIMIT_US
 from tests.sim.cluster import Cluster
 from tests.sim.draw import Drawn, draw
 from tests.sim.genesis import make_genesis
+from tests.sim.load import load_of, small_blocks
 from tests.sim.memo import SignatureMemo, memoised
+from tests.sim.metering import DAY_MS
 from tests.sim.mutants.registry import MUTANTS, mutated
 from tests.sim.process import Costs
 from tests.sim.trouble import PLANS, START_US, Plan
@@ -28,6 +32,7 @@ from tests.sim.world import MS, SECOND, World
 SETTLE_US: Final = 8 * SECOND
 IDLE_US: Final = 300 * MS
 TRANSFERS: Final = 12
+BANKING: Final = 3
 SALES: Final = 8  # of which the buyer can pay four or five
 
 
@@ -56,7 +61,7 @@ class Outcome:
 
 def run_seed(seed: int, *, mutant: str = "") -> Outcome:
     """Run a seed; with `mutant`, the honest nodes' code is changed in that way."""
-    with memoised() as memo, mutated(mutant):
+    with memoised() as memo, mutated(mutant), small_blocks(load_of(seed).block_workers):
         drawn = MUTANTS[mutant].drawn(seed) if mutant else draw(seed)
         run = Run(seed, drawn, memo)
         run.play()
@@ -65,7 +70,7 @@ def run_seed(seed: int, *, mutant: str = "") -> Outcome:
 
 def run_plan(seed: int, plan: Plan, *, adversary: str = "", villain: int = -1) -> Run:
     """Run a plan made by hand, to its end; ask the run for its history and outcome."""
-    with memoised() as memo:
+    with memoised() as memo, small_blocks(load_of(seed).block_workers):
         run = Run(seed, Drawn(plan=plan.__name__, adversary=adversary, villain=villain), memo, plan=plan)
         run.play()
         return run
@@ -77,6 +82,7 @@ class Run:
     def __init__(self, seed: int, drawn: Drawn, memo: SignatureMemo, *, plan: Plan | None = None) -> None:
         self.plan = PLANS[drawn.plan] if plan is None else plan
         self.drawn = drawn
+        self.load = load_of(seed)
         self.world = World(seed)
         villains = [drawn.villain] if drawn.adversary else []
         self.cluster = Cluster(self.world, memo, byzantine=villains)
@@ -95,8 +101,13 @@ class Run:
             world.at(world.between(0, 40) * MS, partial(cluster.start, node))
         self.workload.fund(60 * MS)
         self.workload.transfers(TRANSFERS, START_US // 2, heal_us)
-        if world.seed % 5 == 1:
+        self.workload.bank(BANKING, START_US, heal_us)
+        if self.load.shop:
             self.workload.sales(SALES, 120 * MS, heal_us)
+        if self.load.meters:
+            self.workload.meter(90 * MS, heal_us)
+        if self.load.keys:
+            self.workload.change_keys(START_US, heal_us)
         self.plan(cluster, heal_us)
         world.run_until(heal_us)
         cluster.heal()
@@ -104,6 +115,8 @@ class Run:
         history.view_wasted_us = 2 * MS * max(node.delta_ms() for node in cluster.honest)
         self._progress()
         world.run_until(world.now_us + SETTLE_US, lambda: self.settled)
+        if self.load.meters and self.settled:
+            self._days_pass()
         history.unsettled = self.workload.open
         world.run_until(world.now_us + IDLE_US)
         if world.chance(40):
@@ -112,6 +125,15 @@ class Run:
                 cluster.start(node)
             world.run_until(world.now_us + 50 * MS)
         self._end()
+
+    def _days_pass(self) -> None:
+        """Everybody's time of day moves on, nothing is on its way, and then there is a lot to close."""
+        self.world.trace("clock", "days pass")
+        for node in self.cluster.nodes:
+            node.clock.step(2 * DAY_MS)
+        self.workload.days_later()
+        self.world.run_until(self.world.now_us + 260 * MS)
+        self.world.run_until(self.world.now_us + SETTLE_US, lambda: self.settled)
 
     def _equip(self) -> None:
         """Clocks, disks and processors as the seed has them."""

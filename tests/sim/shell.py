@@ -48,7 +48,7 @@ from node.net.peer_messages import (
 )
 from node.storage.errors import StorageError
 from node.storage.memory import MemoryStorage
-from node.storage.schema import VOTES_FILE
+from node.storage.schema import PAYLOAD_FILE, VOTES_FILE
 from tests.sim.clock import NodeClock
 from tests.sim.disk import SimDisk
 from tests.sim.genesis import make_genesis, validator_key
@@ -147,6 +147,12 @@ class SimNode:
         self.storage = self.storage.reopened(power_lost=power)
         self.world.trace(self.index, f"crash {KIND_OF_FATE[power]} {why} {fate}")
         self.cluster.went_down(self)
+
+    def lose_ledger(self) -> None:
+        """Its ledger's data is gone while it is down; the signing record is all that is left."""
+        assert self.process is None
+        self.storage = MemoryStorage(make_genesis().chain_id())
+        self.disk.remove(PAYLOAD_FILE)
 
     def panic(self, why: str, *, expected: bool) -> None:
         """The process ends by itself: nothing of its turn goes out any more."""

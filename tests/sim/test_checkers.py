@@ -6,15 +6,26 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from licet.entities import CASH, Balance, balance_key
-from licet.records import encode
+from licet.entities import (
+    CASH,
+    RECEIVABLE,
+    Balance,
+    Course,
+    OpenItem,
+    Party,
+    balance_key,
+    course_key,
+    party_key,
+)
+from licet.records import decode, encode
 from licet.types import Hash32, Height
 
+from node.storage.memory import MemoryStorage
 from node.storage.port import WriteBatch
 from tests.sim.checkers import CHECKERS, check_all
 from tests.sim.cluster import Cluster
-from tests.sim.genesis import BANK, CURRENCY
-from tests.sim.history import Ack, History, Panic
+from tests.sim.genesis import BANK, CURRENCY, PARTIES, make_genesis
+from tests.sim.history import Ack, History, Panic, Turned
 from tests.sim.run import Run, run_plan
 
 OTHER = Hash32(b"\7" * 32)
@@ -113,6 +124,58 @@ def _ended(history: History) -> None:
     history.panics.append(Panic(tick_us=1, node=1, why="assertion", expected=False))
 
 
+def _change(history: History, values: dict[bytes, bytes]) -> None:
+    """The state of one store is other than its chain says."""
+    store = history.stores[3]
+    top = store.block(Height(store.height or 0))
+    assert top is not None
+    store.commit(WriteBatch(height=Height(top.height + 1), block=b"", values=values))
+
+
+def _debt(history: History) -> None:
+    item = OpenItem(number=99, due_ms=1, debtor="dora", creditor="ada", outstanding=10_000)
+    course = Course(next_number=100, open=(item,), periods=(), facts=(), rates=())
+    _change(history, {course_key("meter-0"): encode(course)})
+
+
+def _receivable(history: History) -> None:
+    _change(history, {balance_key("ada", RECEIVABLE, "", CURRENCY): encode(Balance(amount=5))})
+
+
+def _keys(history: History) -> None:
+    raw = history.stores[3].get(party_key("ben"))
+    assert raw is not None
+    _change(history, {party_key("ben"): encode(replace(decode(Party, raw), keys=()))})
+
+
+def _unseen(history: History) -> None:
+    """A store orders what another had refused or taken, and has no receipt for it."""
+    source, store = history.stores[0], history.stores[1]
+    last = next(
+        block
+        for height in range(source.height or 0, 0, -1)
+        if (block := source.block(Height(height))) is not None and block.batches
+    )
+    values: dict[bytes, bytes] = {}
+    emptied = MemoryStorage(make_genesis().chain_id())
+    emptied.commit(WriteBatch(height=Height(0), block=b"", values=values))
+    emptied.commit(WriteBatch(height=Height(1), block=last.block, batches=[(OTHER, last.batches[0])]))
+    for name in PARTIES:
+        raw = store.get(party_key(name))
+        assert raw is not None
+        values[party_key(name)] = raw
+    emptied.commit(WriteBatch(height=Height(2), block=b"", values=values))
+    history.stores[1] = emptied
+
+
+def _turned_nowhere(history: History) -> None:
+    history.turned.append(Turned(tick_us=0, node=0, transaction=OTHER, height=2, code="BLOCK_FULL"))
+
+
+def _fault(history: History) -> None:
+    history.faults.append((1, "ZeroDivisionError in Pay"))
+
+
 @pytest.mark.parametrize(
     ("checker", "falsify"),
     [
@@ -126,12 +189,19 @@ def _ended(history: History) -> None:
         ("durable_before_sent", _early),
         ("durable_once_acknowledged", _lost),
         ("durable_once_acknowledged", _never_there),
+        ("durable_once_acknowledged", _turned_nowhere),
         ("exactly_once", _twice),
+        ("exactly_once", _lost),
+        ("outcomes", _keys),
+        ("outcomes", _unseen),
         ("money_conserved", _money),
+        ("money_conserved", _debt),
+        ("money_conserved", _receivable),
         ("progress", _stalled),
         ("progress", _slow),
         ("progress", _forgotten),
         ("health", _ended),
+        ("health", _fault),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__.strip("_"),
 )

@@ -1,4 +1,9 @@
-"""A crash at every persistence point: one node by kill or power, and all machines at once."""
+"""A crash at every persistence point: one node by kill or power, and all machines at once.
+
+One seed and one node, struck at its first point, its second, and so on: runs that are
+equal up to the crash, so no point of two whole blocks is left out. Then a second crash
+at every point of the recovery from the first.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,8 @@ from tests.sim.trouble import START_US, Plan
 from tests.sim.world import MS
 
 POINTS = 40  # more than two whole blocks have
+POINTS_OF_RECOVERY = 10
+NODE = 1
 
 
 def _strike_at(node: int, points: int, *, power: bool, everybody: bool) -> Plan:
@@ -41,13 +48,15 @@ def _strike_at(node: int, points: int, *, power: bool, everybody: bool) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("power", "everybody"), [(False, False), (True, False), (True, True)], ids=["kill", "power", "all"]
+    ("seed", "power", "everybody"),
+    [(8, False, False), (1, True, False), (13, True, True)],
+    ids=["kill", "power", "all"],
 )
-def test_every_persistence_point(power: bool, everybody: bool) -> None:
+def test_every_persistence_point(seed: int, power: bool, everybody: bool) -> None:
     struck: set[str] = set()
     for points in range(1, POINTS + 1):
-        plan = _strike_at((points + points // 5) % 4, points, power=power, everybody=everybody)
-        run = run_plan(points, plan)
+        plan = _strike_at(NODE, points, power=power, everybody=everybody)
+        run = run_plan(seed, plan)
         assert not check_all(run.cluster.history), (points, run.outcome().failures, run.outcome().beliefs)
         struck |= {line.split(" at ")[1] for line in run.world.lines if " crash " in line and " at " in line}
     named = " ".join(sorted(struck))
@@ -61,3 +70,29 @@ def test_every_persistence_point(power: bool, everybody: bool) -> None:
         "block stored",
     ):
         assert point in named, f"never struck at '{point}': {named}"
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["kill", "power"])
+def test_every_point_of_the_recovery(power: bool) -> None:
+    """All machines lose power; one dies again at its n-th point from its return on, and returns once more."""
+
+    def twice(points: int) -> Plan:
+        def plan(cluster: Cluster, heal_us: int) -> None:
+            world, node = cluster.world, cluster.nodes[NODE]
+
+            def again() -> None:
+                cluster.start(node)
+                node.points_left, node.crash_power = points, power
+
+            world.at(START_US, cluster.power_loss)
+            for one in cluster.nodes:
+                back = START_US + (10 + 5 * one.index) * MS
+                world.at(back, again if one is node else partial(cluster.start, one))
+                world.at(back + 60 * MS, partial(cluster.start, one))
+
+        return plan
+
+    for points in range(1, POINTS_OF_RECOVERY + 1):
+        run = run_plan(8, twice(points))
+        assert not check_all(run.cluster.history), (points, run.outcome().failures, run.outcome().beliefs)
+        assert sum(f" {NODE} crash " in line for line in run.world.lines) >= 2, points

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from licet.types import Hash32
 
 from node.ledger.executor import Prepared
-from node.storage.memory import MemoryStorage
-from node.storage.schema import PAYLOAD_FILE
 from tests.sim.checkers import check_all
 from tests.sim.checkers.progress import LIMIT_US
 from tests.sim.cluster import Cluster
 from tests.sim.draw import Drawn
-from tests.sim.genesis import make_genesis
 from tests.sim.memo import memoised
 from tests.sim.run import Run
-from tests.sim.shell import SimNode
 from tests.sim.world import MS, SECOND
 
 
@@ -81,13 +78,6 @@ def test_a_split_in_two_halves_for_long(seconds: int, seed: int) -> None:
         assert healed(run) <= LIMIT_US
 
 
-def _lose_ledger(node: SimNode) -> None:
-    """The signing record is all that is left."""
-    node.crash(power=True, why="its ledger disk is gone")
-    node.storage = MemoryStorage(make_genesis().chain_id())
-    node.disk.remove(PAYLOAD_FILE)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_the_ledger_data_of_two_is_lost(seed: int) -> None:
     """Signing records kept: that is only catch-up (C-11)."""
@@ -97,13 +87,37 @@ def test_the_ledger_data_of_two_is_lost(seed: int) -> None:
         run.world.run_until(run.world.now_us + seed * 8 * MS)
         run.cluster.power_loss()
         for node in run.world.random.sample(run.cluster.nodes, 2):
-            _lose_ledger(node)
-            node.storage = MemoryStorage(make_genesis().chain_id())
-            node.disk.remove(PAYLOAD_FILE)
+            node.lose_ledger()
         for node in run.world.random.sample(run.cluster.nodes, 4):
             run.world.run_until(run.world.now_us + run.world.between(0, 300) * MS)
             run.cluster.start(node)
         assert healed(run) <= LIMIT_US
+
+
+def orders_within_the_limit(run: Run) -> bool:
+    """Whether all who are up get a new final block in time."""
+    three, highest = run.cluster.up(), max(node.height for node in run.cluster.nodes)
+    run.workload.transfer(run.world.now_us + 1)
+    return run.world.run_until(
+        run.world.now_us + LIMIT_US, lambda: min(node.height for node in three) > highest
+    )
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_every_order_of_return(first: int) -> None:
+    """Power is lost everywhere; whoever comes back first, second, third, last: the third makes a quorum."""
+    for others in permutations([index for index in range(4) if index != first]):
+        with memoised() as memo:
+            run = begun(3, memo)
+            run.workload.transfers(2, run.world.now_us + 1, run.world.now_us + 20 * MS)
+            run.world.run_until(run.world.now_us + 15 * MS)
+            run.cluster.power_loss()
+            for place, index in enumerate((first, *others)):
+                if place == 3:  # the last stays away until the three have shown that they need no fourth
+                    assert orders_within_the_limit(run), (others, run.outcome().beliefs)
+                run.cluster.start(run.cluster.nodes[index])
+                run.world.run_until(run.world.now_us + run.world.between(0, 200) * MS)
+            assert healed(run) <= LIMIT_US
 
 
 def test_a_node_with_other_roots_isolates_itself() -> None:

@@ -18,6 +18,7 @@ from tests.sim.shell import SimNode
 from tests.sim.world import MS
 
 START_US: Final = 250 * MS
+HOUR_MS: Final = 3_600_000
 
 Plan = Callable[[Cluster, int], None]
 
@@ -53,7 +54,7 @@ def partitions(cluster: Cluster, heal_us: int) -> None:
         members = [0, 1, 2, 3]
         world.random.shuffle(members)
         cut = world.between(1, 3)
-        groups = (tuple(members[:cut]), tuple(members[cut:]))
+        groups: tuple[tuple[int, ...], ...] = (tuple(members[:cut]), tuple(members[cut:]))
         if world.chance(20):
             groups = ((members[0],), (members[1],), (members[2], members[3]))
         world.at(at, partial(cluster.partition, groups, told=world.chance(50)))
@@ -85,16 +86,22 @@ def crashes(cluster: Cluster, heal_us: int) -> None:
             world.at(at, partial(_crash_within, node, world.between(1, 40), power=world.chance(60)))
         else:
             world.at(at, partial(node.crash, power=world.chance(60), why="planned"))
-        world.at(at + world.between(20, 500) * MS, partial(_back, cluster, node))
+        again = world.between(1, 12) if world.chance(30) else None
+        world.at(at + world.between(20, 500) * MS, partial(_back, cluster, node, again))
 
 
 def _crash_within(node: SimNode, points: int, *, power: bool) -> None:
     node.points_left, node.crash_power = points, power
 
 
-def _back(cluster: Cluster, node: SimNode) -> None:
-    node.points_left = None
-    cluster.start(node)
+def _back(cluster: Cluster, node: SimNode, again: int | None = None) -> None:
+    """The node returns; with `again` it dies so many points later, in the middle of its recovery."""
+    if not node.up:
+        cluster.start(node)
+        node.crash_power = True
+    node.points_left = again
+    if again is not None:
+        cluster.world.after(150 * MS, partial(_back, cluster, node))
 
 
 def power_loss(cluster: Cluster, heal_us: int) -> None:
@@ -149,17 +156,24 @@ def disk_full(cluster: Cluster, heal_us: int) -> None:
 
 
 def clocks(cluster: Cluster, heal_us: int) -> None:
-    """Clocks that drift and differ; perhaps everybody's time of day falls back an hour."""
+    """Clocks that drift and differ: the time of day falls back an hour for all or for one, or runs ahead.
+
+    One node's timers may run a fiftieth too fast or too slow.
+    """
     world = cluster.world
-    if world.chance(40):
-        at = world.between(START_US, heal_us)
+    at, one = world.between(START_US, heal_us), cluster.nodes[world.between(0, 3)]
+    if world.chance(50):
+        one.clock.drift(world.random.choice((-20_000, 20_000)))
+    way = world.between(0, 3)
+    if way == 0:
         for node in cluster.nodes:
-            world.at(at + world.between(0, 40) * MS, partial(node.clock.step, -3_600_000))
+            world.at(at + world.between(0, 40) * MS, partial(node.clock.step, -HOUR_MS))
+    elif way == 1:
+        world.at(at, partial(one.clock.step, -HOUR_MS))
+    elif way == 2:
+        world.at(at, partial(one.clock.step, HOUR_MS))
     else:
-        world.at(
-            world.between(START_US, heal_us),
-            partial(cluster.nodes[world.between(0, 3)].clock.step, world.between(-300, 300)),
-        )
+        world.at(at, partial(one.clock.step, world.between(-300, 300)))
 
 
 def record_lost(cluster: Cluster, heal_us: int) -> None:
@@ -180,12 +194,60 @@ def record_lost(cluster: Cluster, heal_us: int) -> None:
 
 
 def _rot_both_copies(node: SimNode) -> None:
-    """Flip one byte in both copies of the first record's body: damage, never a tear."""
-    data = node.disk.durable(VOTES_FILE)
-    head = 32
-    length = int.from_bytes(data[12:16], "big")
+    """Flip a bit in both copies of any record, or in both of its heads: damage, never a tear."""
+    chance, data = node.world.random, node.disk.durable(VOTES_FILE)
+    starts = [0]
+    while (end := starts[-1] + 64 + 2 * int.from_bytes(data[starts[-1] + 12 : starts[-1] + 16], "big")) < len(
+        data
+    ):
+        starts.append(end)
+    at = chance.choice(starts)
+    length = int.from_bytes(data[at + 12 : at + 16], "big")
+    start, size = (at, 32) if chance.random() < 0.4 else (at + 64, length)
     for copy in range(2):
-        node.disk.flip(VOTES_FILE, 2 * head + copy * length + length // 2)
+        node.disk.flip(VOTES_FILE, start + copy * size + chance.randrange(size), 1 << chance.randrange(8))
+
+
+def payload_rots(cluster: Cluster, heal_us: int) -> None:
+    """A flipped bit in what votes may depend on: a start is refused, and the ledger's data is begun afresh.
+
+    The signing record is kept, so this is only catch-up (C-11).
+    """
+    world = cluster.world
+    node = cluster.nodes[world.between(0, 3)]
+
+    def rot() -> None:
+        node.crash(power=False, why="rot")
+        data = node.disk.durable(PAYLOAD_FILE)
+        if data:
+            node.disk.flip(PAYLOAD_FILE, world.between(0, len(data) - 1), 1 << world.between(0, 7))
+        cluster.start(node)
+        if not node.up:
+            world.trace(node.index, node.down_why)
+            world.after(world.between(20, 300) * MS, begin_afresh)
+
+    def begin_afresh() -> None:
+        node.lose_ledger()
+        node.disk.rotten = False
+        cluster.start(node)
+
+    world.at(world.between(START_US, heal_us - 320 * MS), rot)
+
+
+def ledger_lost(cluster: Cluster, heal_us: int) -> None:
+    """All machines lose power, and two of four lose their ledger's data with it; signing records are kept."""
+    world = cluster.world
+    at = world.between(START_US, heal_us - 50 * MS)
+
+    def strike() -> None:
+        cluster.power_loss()
+        for node in world.random.sample(cluster.nodes, 2):
+            world.trace(node.index, "its ledger disk is gone")
+            node.lose_ledger()
+
+    world.at(at, strike)
+    for node in cluster.nodes:
+        world.at(at + world.between(5, 400) * MS, partial(cluster.start, node))
 
 
 def one_copy_rots(cluster: Cluster, heal_us: int) -> None:
@@ -226,6 +288,8 @@ PLANS: Final[dict[str, Plan]] = {
         clocks,
         record_lost,
         one_copy_rots,
+        payload_rots,
+        ledger_lost,
         everything,
     )
 }
@@ -233,4 +297,4 @@ PLANS: Final[dict[str, Plan]] = {
 # Plans in which no member is faulty for good: an adversary may stand beside them.
 WITH_ADVERSARY: Final = ("calm", "lossy", "partitions", "crashes", "power_loss", "everything")
 
-__all__ = ["PAYLOAD_FILE", "PLANS", "START_US", "WITH_ADVERSARY", "Plan"]
+__all__ = ["PLANS", "START_US", "WITH_ADVERSARY", "Plan"]

@@ -80,6 +80,7 @@ class Witness:
         """A block's results are durable."""
         block = prepared.ready.block
         self._world.trace(self._node.index, f"executed {block.height}", prepared.roots.state_root + block.id)
+        self._history.faults += [(self._node.index, str(fault)) for fault in prepared.result.faults]
         self._history.blocks.append(
             SeenBlock(
                 tick_us=self._world.now_us,

@@ -1,53 +1,32 @@
 """Clients: real signed transactions, submitted at several nodes, repeated, retried until acknowledged.
 
-A bank puts money into circulation, parties pass it on, some of them more than
-they have; in some seeds a shop sells licenses. Every transaction keeps its bytes,
-however often it is submitted.
+A bank puts money into circulation and takes some back, parties pass it on, some of
+them more than they have. By the seed's load a shop sells licenses, use is metered,
+closed and paid, and parties change their keys meanwhile.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from licet.builder import SignedTransaction, build_transaction
-from licet.transactions import Command, Deposit, Money, Transfer
+from licet.crypto import SigningKey
+from licet.transactions import AddKey, Command, Deposit, Key, Money, RevokeKey, Transfer, Withdraw
 from licet.types import Hash32
 
-from tests.sim import shop
+from node.ledger.indexes import receipt_of
+from tests.sim import metering, shop
+from tests.sim.client import Client, Commands, Keyring
 from tests.sim.cluster import Cluster
-from tests.sim.genesis import BANK, CURRENCY, PARTIES, make_genesis, party_key
+from tests.sim.genesis import BANK, CURRENCY, PARTIES, START_MS
+from tests.sim.shell import SimNode
 from tests.sim.world import MS
 
 FUNDS_MINOR: Final = 50_000_000
-VALID_MS: Final = 120_000
 RETRY_US: Final = 400 * MS
 REPEAT_PERCENT: Final = 30
-
-
-@dataclass(slots=True, kw_only=True)
-class Client:
-    """One transaction on its way: built when a node first tells what time it is, and never again."""
-
-    sender: str
-    commands: list[Command]
-    signers: tuple[str, ...]
-    id: bytes
-    signed: SignedTransaction | None = None
-
-    def build(self, now_ms: int) -> SignedTransaction:
-        """Its bytes."""
-        if self.signed is None:
-            self.signed = build_transaction(
-                chain_id=make_genesis().chain_id(),
-                sender=self.sender,
-                commands=self.commands,
-                valid_until_ms=now_ms + VALID_MS,
-                keys=tuple(party_key(name) for name in self.signers),
-                id=self.id,
-            )
-        return self.signed
+HOPELESS: Final = "TX_TOO_FAR_AHEAD"  # built by a clock that runs an hour ahead: a client gives up
+SPARE_PERCENT: Final = 20  # of transactions whose sender has another key to try
 
 
 class Workload:
@@ -57,13 +36,15 @@ class Workload:
         self._repeat_percent = repeat_percent
         self._cluster = cluster
         self._world = cluster.world
+        self._reports = 0
+        self.keyring = Keyring()
         self.clients: list[Client] = []
 
-    # --- making
+    # --- money
 
     def fund(self, at_us: int) -> None:
         """The bank gives everybody money."""
-        commands = [
+        commands: list[Command] = [
             Deposit(to=party, amount=Money(currency=CURRENCY, minor=FUNDS_MINOR)) for party in PARTIES
         ]
         self._send_later(at_us, BANK, commands)
@@ -82,52 +63,187 @@ class Workload:
             at_us, sender, [Transfer(to=receiver, amount=Money(currency=CURRENCY, minor=minor))], node
         )
 
+    def bank(self, count: int, start_us: int, end_us: int) -> None:
+        """Deposits and withdrawals; some by nobody who may, some of more than there is."""
+        random = self._world.random
+        for _ in range(count):
+            party = random.choice(PARTIES)
+            large = self._world.chance(15)
+            amount = Money(currency=CURRENCY, minor=random.randint(1, 40 if large else 2) * FUNDS_MINOR // 4)
+            sender = BANK if self._world.chance(90) else party
+            command: Command = Withdraw(from_=party, amount=amount)
+            if self._world.chance(40):
+                command = Deposit(to=party, amount=amount)
+            also = (party,) if self._world.chance(90) else ()
+            self._send_later(self._world.between(start_us, end_us), sender, [command], also=also)
+
     def sales(self, count: int, open_us: int, end_us: int) -> None:
         """A shop opens and sells so many licenses; who asks too early or cannot pay is refused."""
         self._send_later(open_us, shop.LICENSOR, shop.opening(), also=(shop.AGENCY,))
         for number in range(count):
             self._send_later(self._world.between(open_us, end_us), shop.BUYER, shop.sale(number))
 
+    # --- use
+
+    def meter(self, open_us: int, end_us: int) -> None:
+        """Agreements are made, use reported, days closed and debts paid, in no order that is promised."""
+        world = self._world
+        self._send_later(open_us, metering.OWNER, metering.opening())
+        for agreement, user in metering.USERS.items():
+            at = world.between(open_us + 30 * MS, open_us + 150 * MS)
+            self._send_later(at, user, metering.acceptance(agreement))
+        for _ in range(8):
+            self._report(world.between(open_us + 100 * MS, end_us), metering.DAYS[world.chance(30)])
+        for agreement in metering.USERS:
+            self._close(world.between(open_us + 200 * MS, end_us), agreement, metering.DAYS[0])
+            self._close(world.between(900 * MS, end_us + 300 * MS), agreement, metering.DAYS[0])
+            for _ in range(2):
+                self._pay(world.between(950 * MS, end_us + 400 * MS), agreement, whole=False)
+
+    def days_later(self) -> None:
+        """What is left of earlier days is closed at once and paid, the last day is reported and closed."""
+        world, now_us = self._world, self._world.now_us
+        for agreement in metering.USERS:
+            self._close(now_us + 1, agreement, metering.DAYS[0])
+            self._pay(now_us + 40 * MS, agreement, whole=False)
+            self._pay(now_us + 41 * MS, agreement, whole=False)
+            self._close(now_us + 200 * MS, agreement, metering.DAYS[1])
+            self._pay(now_us + 240 * MS, agreement, whole=False)
+            self._close(now_us + 241 * MS, agreement, metering.DAYS[2])
+            self._pay(now_us + 242 * MS, agreement, whole=True)
+        for day in metering.DAYS[1:]:
+            for _ in range(2):
+                self._report(now_us + world.between(1, 230) * MS, day)
+
+    def _report(self, at_us: int, day: int) -> None:
+        self._reports += 1
+        reporter, commands = metering.report(self._world.random, self._reports, day)
+        self._send_later(at_us, reporter, commands)
+
+    def _close(self, at_us: int, agreement: str, day: int) -> None:
+        sender = self._world.random.choice(PARTIES)
+        self._send_later(at_us, sender, metering.closing(agreement, day))
+
+    def _pay(self, at_us: int, agreement: str, *, whole: bool) -> None:
+        def look(node: SimNode) -> list[Command]:
+            return metering.payment(self._world.random, agreement, node.storage, whole=whole)
+
+        self._send_later(at_us, metering.USERS[agreement], look)
+
+    # --- keys
+
+    def change_keys(self, start_us: int, end_us: int) -> None:
+        """Parties add keys of one scope or of short life, and replace the key that they sign with."""
+        world = self._world
+        for _ in range(3):
+            self._add_key(world.between(start_us, end_us), world.random.choice(PARTIES))
+        for party in world.random.sample(PARTIES, 3):
+            for _ in range(world.between(1, 2)):
+                self._rotate(world.between(start_us, end_us), party)
+
+    def _add_key(self, at_us: int, party: str) -> None:
+        random = self._world.random
+        scope = random.choice(("pay", "report", "license", "all"))
+        expires_ms = START_MS + at_us // MS + random.randint(50, 800) if self._world.chance(50) else 0
+        added = self.keyring.make(party)
+        command = AddKey(key=Key(public_key=added.public_key, scopes=(scope,), expires_ms=expires_ms))
+        self._send_later(at_us, party, [command])
+        self.keyring.spare.setdefault(party, []).append(added)
+
+    def _rotate(self, at_us: int, party: str) -> None:
+        made = self.keyring.make(party)
+
+        def commands(node: SimNode) -> list[Command]:
+            return [
+                AddKey(key=Key(public_key=made.public_key, scopes=("all",))),
+                RevokeKey(public_key=self.keyring.newest(party).public_key),
+            ]
+
+        def adopt(node: SimNode) -> None:
+            assert client.signed is not None
+            found = receipt_of(node.storage, client.signed.hash)
+            if found is not None and found.read().committed:
+                self.keyring.adopt(party, made)
+
+        client = self._send_later(at_us, party, commands)
+        client.on_final = adopt
+
+    def _key_to_try(self, party: str) -> SigningKey | None:
+        spare = self.keyring.spare.get(party, ())
+        return self._world.random.choice(spare) if spare and self._world.chance(SPARE_PERCENT) else None
+
+    # --- sending
+
     def _send_later(
         self,
         at_us: int,
         sender: str,
-        commands: list[Command],
+        commands: Commands,
         node: int | None = None,
         also: tuple[str, ...] = (),
-    ) -> None:
-        tx_id = self._world.random.randbytes(16)
-        client = Client(sender=sender, commands=commands, signers=(sender, *also), id=tx_id)
+    ) -> Client:
+        client = Client(
+            sender=sender,
+            commands=commands,
+            signers=(sender, *also),
+            id=self._world.random.randbytes(16),
+            keyring=self.keyring,
+            first_key=self._key_to_try(sender),
+        )
         self.clients.append(client)
         self._world.at(at_us, partial(self._submit, client, node))
+        return client
 
-    # --- seeing through
+    def _up(self) -> list[SimNode]:
+        return [node for node in self._cluster.honest if node.up]
 
     def _submit(self, client: Client, at_node: int | None) -> None:
-        if client.signed is not None and self._acknowledged(client.signed.hash):
+        if client.signed is not None and self._told(client):
             return
-        world = self._world
-        up = [node for node in self._cluster.honest if node.up]
+        world, up = self._world, self._up()
         if up:
             node = next((one for one in up if one.index == at_node), None) or world.random.choice(up)
-            signed = client.build(node.ledger_now_ms())
-            self._cluster.history.submitted[signed.hash] = signed.raw
-            code = node.submit(signed.raw)
+            signed = client.build(node)
+            code = self._give(node, signed.raw, signed.hash)
             world.trace("client", f"{signed.hash.hex()[:8]} at {node.index} {code}")
             if world.chance(self._repeat_percent):
                 world.after(world.between(0, 50 * MS), partial(self._repeat, signed.raw))
         world.after(RETRY_US, partial(self._submit, client, None))
 
+    def _give(self, node: SimNode, raw: bytes, hash_: Hash32) -> str:
+        self._cluster.history.submitted[hash_] = raw
+        return node.submit(raw)
+
+    def _told(self, client: Client) -> bool:
+        """Whether the id is used up; else, if it was turned away since, send it again to several."""
+        assert client.signed is not None
+        history, hash_ = self._cluster.history, client.signed.hash
+        ack = next((ack for ack in history.acks if ack.transaction == hash_), None)
+        if ack is not None:
+            if client.on_final is not None:
+                client.on_final(self._cluster.nodes[ack.node])
+            return True
+        turned = [one for one in history.turned if one.transaction == hash_]
+        if len(turned) > client.turned_seen:
+            client.turned_seen = len(turned)
+            if turned[-1].code == HOPELESS:
+                return True
+            if turned[-1].code == "NO_AUTHORITY":
+                client.sign_again()
+            for node in self._up():
+                if self._world.chance(60):
+                    self._give(node, client.signed.raw, hash_)
+        return False
+
     def _repeat(self, raw: bytes) -> None:
-        up = [node for node in self._cluster.honest if node.up]
+        up = self._up()
         if up:
             self._world.random.choice(up).submit(raw)
 
-    def _acknowledged(self, transaction: Hash32) -> bool:
-        return any(ack.transaction == transaction for ack in self._cluster.history.acks)
-
     @property
     def open(self) -> list[Hash32]:
-        """Submitted and not acknowledged."""
-        acked = {ack.transaction for ack in self._cluster.history.acks}
-        return [hash_ for hash_ in self._cluster.history.submitted if hash_ not in acked]
+        """Submitted, not acknowledged and not given up."""
+        history = self._cluster.history
+        done = {ack.transaction for ack in history.acks}
+        done |= {one.transaction for one in history.turned if one.code == HOPELESS}
+        return [hash_ for hash_ in history.submitted if hash_ not in done]

@@ -20,6 +20,7 @@ from tests.sim.checkers import (
     money_conserved,
     no_double_vote,
     no_vote_without_record,
+    outcomes,
     progress,
 )
 from tests.sim.history import History
@@ -35,6 +36,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "durable_before_sent": durable_before_sent.check,
     "durable_once_acknowledged": durable_once_acknowledged.check,
     "exactly_once": exactly_once.check,
+    "outcomes": outcomes.check,
     "money_conserved": money_conserved.check,
     "progress": progress.check,
     "health": health.check,

@@ -1,28 +1,19 @@
-"""What a client was told is final stays: at its height, on every honest node that reached it."""
+"""What a client was told is in a final block stays: at its height, on every honest node that reached it."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from licet.codec import decode_transaction
 from licet.types import Hash32, Height
 
-from node.core.batches import parse_batch
 from node.storage.port import Storage
-from tests.sim.genesis import make_genesis
-from tests.sim.history import History
-
-
-@lru_cache(maxsize=4_096)
-def hashes_of(batch: bytes) -> tuple[Hash32, ...]:
-    """The transactions of a batch, by hash, read out of its bytes."""
-    form = parse_batch(batch, chain_id=make_genesis().chain_id(), bytes_max=1 << 24)
-    return tuple(decode_transaction(raw).hash for raw in form.transactions)
+from tests.sim.checkers.chain import transactions_of
+from tests.sim.history import Ack, History, Turned
 
 
 def _ordered_at(store: Storage, height: int) -> set[Hash32]:
     stored = store.block(Height(height))
-    return set() if stored is None else {one for batch in stored.batches for one in hashes_of(batch)}
+    return (
+        set() if stored is None else {one.hash for batch in stored.batches for one in transactions_of(batch)}
+    )
 
 
 def check(history: History) -> list[str]:
@@ -30,7 +21,8 @@ def check(history: History) -> list[str]:
     problems: list[str] = []
     for node, store in history.stores.items():
         top = store.height or 0
-        for ack in history.acks:
+        told: list[Ack | Turned] = [*history.acks, *history.turned]
+        for ack in told:
             if ack.node in history.byzantine:
                 continue
             if ack.node == node and ack.height > top:

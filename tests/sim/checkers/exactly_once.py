@@ -15,6 +15,15 @@ def check(history: History) -> list[str]:
     problems: list[str] = []
     for node, store in history.stores.items():
         receipts = [stored.read() for stored in receipts_after(store, Height(0), -1)]
+        place = {one.transaction_hash: one.height for one in receipts if one.consumed}
+        problems += [
+            f"node {node}: {ack.transaction.hex()[:12]} was told to be at height {ack.height}, "
+            f"and took effect at {place.get(ack.transaction)}"
+            for ack in history.acks
+            if ack.node not in history.byzantine
+            and ack.height <= (store.height or 0)
+            and place.get(ack.transaction) != ack.height
+        ]
         committed = Counter(one.transaction_hash for one in receipts if one.committed)
         ids = Counter((one.sender, one.id) for one in receipts if one.consumed)
         problems += [

@@ -1,116 +1,76 @@
 """No money appears or vanishes: entries sum to zero, and balances are what an own ledger computes.
 
-The own ledger replays deposits, transfers and sales out of the chain's bytes, by
-the rules in a few lines: enough cash or nothing. It knows no VM and no terms.
+The own ledger (`books`) replays the chain's bytes: enough cash or nothing, and
+every close, split and payment by its own arithmetic. It knows no VM.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
 
-from licet.codec import decode_transaction
-from licet.entities import CASH, ISSUED, Balance, balance_key
+from licet.entities import CASH, ISSUED, PAYABLE, RECEIVABLE, Balance, Course, balance_key, course_key
 from licet.records import decode
-from licet.transactions import AcceptOffer, CreateOffer, Deposit, Transaction, Transfer
 from licet.types import Height
 
-from consensus.types import Block
-from node.core.batches import parse_batch
 from node.ledger.indexes import receipts_after
 from node.storage.port import Storage
-from tests.sim import shop
-from tests.sim.genesis import BANK, CURRENCY, PARTIES, make_genesis
+from tests.sim import metering
+from tests.sim.checkers.books import Books
+from tests.sim.checkers.replay import replay
+from tests.sim.genesis import BANK, CURRENCY, PARTIES
 from tests.sim.history import History
-
-WINDOW_MS = 300_000
-
-
-@lru_cache(maxsize=4_096)
-def transactions_of(batch: bytes) -> tuple[Transaction, ...]:
-    """A batch's transactions out of its bytes."""
-    form = parse_batch(batch, chain_id=make_genesis().chain_id(), bytes_max=1 << 24)
-    return tuple(decode_transaction(raw) for raw in form.transactions)
-
-
-class Books:
-    """Everybody's cash by the own rules; the bank's is what it issued, negative."""
-
-    def __init__(self) -> None:
-        self.cash: dict[str, int] = defaultdict(int)
-        self.open = False  # whether the shop's offer stands
-        self.sales: set[str] = set()
-
-    def apply(self, transaction: Transaction) -> None:
-        """All commands or none."""
-        after, opened, sold = dict(self.cash), self.open, set(self.sales)
-
-        def move(payer: str, receiver: str, minor: int) -> None:
-            after[payer] = after.get(payer, 0) - minor
-            after[receiver] = after.get(receiver, 0) + minor
-            if payer != BANK and after[payer] < 0:
-                raise NotEnough
-
-        try:
-            for command in transaction.body.commands:
-                match command:
-                    case Deposit():
-                        move(BANK, command.to, command.amount.minor)
-                    case Transfer():
-                        move(transaction.body.sender, command.to, command.amount.minor)
-                    case AcceptOffer():
-                        if not opened or command.agreement in sold:
-                            return
-                        sold.add(command.agreement)
-                        move(transaction.body.sender, shop.LICENSOR, shop.LICENSOR_MINOR)
-                        move(transaction.body.sender, shop.AGENCY, shop.AGENCY_MINOR)
-                    case CreateOffer():
-                        opened = True
-        except NotEnough:
-            return
-        self.cash.update(after)
-        self.open, self.sales = opened, sold
-
-
-class NotEnough(Exception):
-    """Somebody would pay more than they have."""
-
-
-def replay(store: Storage) -> dict[str, int]:
-    """The chain's transactions, each once, through the own books."""
-    books = Books()
-    seen: set[bytes] = set()
-    for height in range(1, (store.height or 0) + 1):
-        stored = store.block(Height(height))
-        assert stored is not None
-        now_ms = Block.decode(stored.block).header.timestamp_ms
-        for transaction in (one for batch in stored.batches for one in transactions_of(batch)):
-            in_time = now_ms <= transaction.body.valid_until_ms <= now_ms + WINDOW_MS
-            if in_time and transaction.hash not in seen:
-                seen.add(transaction.hash)
-                books.apply(transaction)
-    return books.cash
 
 
 def check(history: History) -> list[str]:
-    """Entries and balances of every store."""
+    """Entries, balances and debts of every store."""
     problems: list[str] = []
     for node, store in history.stores.items():
         for stored in receipts_after(store, Height(0), -1):
             for entry in stored.read().entries:
                 if sum(posting.change for posting in entry.postings):
                     problems.append(f"node {node}: an entry of height {stored.height} does not sum to zero")
-        expected = replay(store)
-        for party in PARTIES:
-            held = _balance(store, party, CASH)
-            if held != expected.get(party, 0):
-                problems.append(f"node {node}: {party} holds {held}, and {expected.get(party, 0)} is due")
-        issued = _balance(store, BANK, ISSUED)
-        if issued + sum(_balance(store, party, CASH) for party in PARTIES):
-            problems.append(f"node {node}: the bank issued {-issued}, and another sum circulates")
+        books = replay(store).books
+        problems += [f"node {node}: {text}" for text in (*_cash(store, books), *_debts(store, books))]
     return problems
 
 
-def _balance(store: Storage, party: str, account: int) -> int:
-    raw = store.get(balance_key(party, account, BANK, CURRENCY))
+def _cash(store: Storage, books: Books) -> list[str]:
+    problems: list[str] = []
+    for party in PARTIES:
+        held = _balance(store, party, CASH)
+        if held != books.cash(party):
+            problems.append(f"{party} holds {held}, and {books.cash(party)} is due")
+    issued = _balance(store, BANK, ISSUED)
+    if issued + sum(_balance(store, party, CASH) for party in PARTIES):
+        problems.append(f"the bank issued {-issued}, and another sum circulates")
+    if issued != books.cash(BANK):
+        problems.append(f"the bank issued {-issued}, and {-books.cash(BANK)} is right")
+    return problems
+
+
+def _debts(store: Storage, books: Books) -> list[str]:
+    """What is owed, one by one, and the accounts that sum it up."""
+    problems: list[str] = []
+    due: dict[str, set[tuple[int, int, str, str, int]]] = defaultdict(set)
+    accounts: dict[tuple[str, int], int] = defaultdict(int)
+    for agreement, debt in books.debts():
+        due[agreement].add((debt.number, debt.due_ms, debt.debtor, debt.creditor, debt.left))
+        accounts[debt.creditor, RECEIVABLE] += debt.left
+        accounts[debt.debtor, PAYABLE] -= debt.left
+    for agreement in metering.USERS:
+        raw = store.get(course_key(agreement))
+        items = decode(Course, raw).open if raw is not None else ()
+        found = {(one.number, one.due_ms, one.debtor, one.creditor, one.outstanding) for one in items}
+        if found != due[agreement] or len(found) != len(items):
+            problems.append(f"{agreement} has other debts than its closes and payments left")
+    for party in PARTIES:
+        for account in (RECEIVABLE, PAYABLE):
+            held = _balance(store, party, account, issuer="")
+            if held != accounts[party, account]:
+                problems.append(f"{party} has {held} on account {account}, not {accounts[party, account]}")
+    return problems
+
+
+def _balance(store: Storage, party: str, account: int, *, issuer: str = BANK) -> int:
+    raw = store.get(balance_key(party, account, issuer, CURRENCY))
     return 0 if raw is None else decode(Balance, raw).amount

@@ -9,6 +9,8 @@ from typing import Final
 from tests.sim.mutants import (
     double_notarize,
     finalize_after_nullify,
+    full_block_consumes,
+    late_use_counts,
     no_skip_proof,
     nullify_after_finalize,
     payload_not_synced,
@@ -16,6 +18,8 @@ from tests.sim.mutants import (
     read_back_unsynced,
     record_begun_afresh,
     repeats_executed,
+    revoked_key_signs,
+    split_forgets,
     votes_forgotten,
     votes_not_synced,
 )
@@ -35,6 +39,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
         repeats_executed,
         record_begun_afresh,
         read_back_unsynced,
+        revoked_key_signs,
+        late_use_counts,
+        split_forgets,
+        full_block_consumes,
     )
 }
 
