@@ -1,4 +1,5 @@
-"""Checks grants and prohibitions: codes, terms, and that none overlap without a named exception (L-14)."""
+"""Checks grants and prohibitions: codes, terms, that no grant meets a prohibition without a named exception
+(L-14), and that no two grants exclude each other, so that nobody could ever sign them (L-15)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,42 @@ _LATER_ACTIONS: Final = frozenset({"derive", "sublicense"})
 
 def grants(ctx: Context, params: tuple[m.Param, ...]) -> tuple[m.Grant, ...]:
     kept = ctx.declare(ctx.template.grants, ctx.grants, what="grant", most=limits.GRANTS_MAX)
-    return tuple(_grant(ctx, grant, params) for grant in kept)
+    found = tuple(_grant(ctx, grant, params) for grant in kept)
+    for at, (written, grant) in enumerate(zip(kept, found, strict=True)):
+        for earlier in found[:at]:
+            _excludes(ctx, written, grant, earlier, params)
+    return found
+
+
+def _excludes(
+    ctx: Context, written: s.Grant, grant: m.Grant, earlier: m.Grant, params: tuple[m.Param, ...]
+) -> None:
+    """L-15: an exclusive (or sole) grant stands beside no other exclusive one, nor beside a grant of the same
+    to another party. Refused is what no choice of parameters could avoid; a choice that makes two grants
+    meet is refused when it is made. All grants begin together, so their terms always overlap."""
+    if grant.exclusive is earlier.exclusive is m.Exclusive.NO:
+        return
+    ctx.work.spend(MET + (_size(grant) + _size(earlier)) // 2, written.name.place)
+    both = m.Exclusive.NO not in (grant.exclusive, earlier.exclusive)
+    if not both and grant.to == earlier.to:
+        return
+    shared = ACTIONS.mask(grant.actions) & ACTIONS.mask(earlier.actions)
+    slots = set(grant.slots) & set(earlier.slots)
+    if not shared or not slots:
+        return
+    if not all(_must_meet(kind, grant.where, earlier.where, params) for kind in CODE_TREES):
+        return
+    actions = ", ".join(ACTIONS.leaf_codes(shared)[:3])
+    asset = next(name.text for name in written.slots if ctx.slots.get(name.text) in slots)
+    kept, other = (earlier, grant) if earlier.exclusive is not m.Exclusive.NO else (grant, earlier)
+    ctx.error(
+        Code.EXCLUSIVE,
+        written.name.place,
+        f"The grants `{earlier.name}` and `{grant.name}` contradict each other: `{kept.name}` "
+        f"reserves `{asset}` ({actions}), and `{other.name}` grants the same; nobody could ever sign them.",
+        "Give them different actions, territories or media"
+        + (", or write one grant." if both else f", or make `{kept.name}` exclusive no."),
+    )
 
 
 def heading(ctx: Context, name: s.Name, text: s.Text | None, what: str) -> str:
@@ -191,12 +227,34 @@ def _meet(
     kind: m.Kind, one: tuple[m.Where, ...], other: tuple[m.Where, ...], params: tuple[m.Param, ...]
 ) -> bool:
     """Whether two sets of limits can share a leaf in one dimension; parameters count at their widest."""
+    return bool(_widest(kind, one, params)[0] & _widest(kind, other, params)[0])
+
+
+def _must_meet(
+    kind: m.Kind, one: tuple[m.Where, ...], other: tuple[m.Where, ...], params: tuple[m.Param, ...]
+) -> bool:
+    """Whether two sets of limits share a leaf in one dimension whatever the parameters are."""
+    first, chosen = _widest(kind, one, params)
+    second, also = _widest(kind, other, params)
+    if chosen == also != m.NONE:
+        return True  # one choice, which is never empty
+    if m.NONE not in (chosen, also):
+        return first == second and first.bit_count() == 1
+    if chosen != m.NONE:  # any part of the first may be chosen, so the second must cover it all
+        return not first & ~second
+    if also != m.NONE:
+        return not second & ~first
+    return bool(first & second)
+
+
+def _widest(kind: m.Kind, where: tuple[m.Where, ...], params: tuple[m.Param, ...]) -> tuple[int, int]:
+    """A set of limits in one dimension at its widest, and the parameter that may narrow it."""
     tree = CODE_TREES[kind]
-    masks = [tree.everything, tree.everything]
-    for side, limits_ in enumerate((one, other)):
-        for limit in limits_:
-            if limit.dimension is kind:
-                codes = limit.codes if limit.param == m.NONE else params[limit.param].high
-                assert isinstance(codes, tuple)
-                masks[side] = tree.mask(str(code) for code in codes)
-    return bool(masks[0] & masks[1])
+    for limit in where:
+        if limit.dimension is kind:
+            param = None if limit.param == m.NONE else params[limit.param]
+            codes = limit.codes if param is None else param.high
+            assert isinstance(codes, tuple)
+            free = param is not None and param.low != param.high
+            return tree.mask(str(code) for code in codes), limit.param if free else m.NONE
+    return tree.everything, m.NONE

@@ -316,6 +316,62 @@ def test_rights(rights: str, code: Code | None) -> None:
     assert codes(build(decls=rights)) == ([code] if code else [])
 
 
+SELL = "permit sell of w to"
+DAY = "during 1 day from effective"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "code"),
+    [
+        (f"{SELL} y {DAY} exclusive yes", f"{SELL} z {DAY} exclusive yes", Code.EXCLUSIVE),
+        (f"{SELL} y {DAY} exclusive yes", f"{SELL} y {DAY} exclusive yes", Code.EXCLUSIVE),
+        (f"{SELL} y {DAY} exclusive sole", f"permit distribute of w to z {DAY}", Code.EXCLUSIVE),
+        (f"{SELL} y {DAY}", f"{SELL} z during len from effective exclusive yes", Code.EXCLUSIVE),
+        # exclusive in one place, and not exclusive elsewhere, is one licence in whichever order
+        (f"{SELL} y where territory in DE {DAY} exclusive yes", f"{SELL} y {DAY}", None),
+        (f"{SELL} y {DAY}", f"{SELL} y where territory in DE {DAY} exclusive yes", None),
+        (f"{SELL} y {DAY} exclusive yes", f"permit share of w to z {DAY} exclusive yes", None),
+        (f"{SELL} y {DAY} exclusive yes", f"permit sell of v to z {DAY} exclusive yes", None),
+        (f"{SELL} y where territory in DE {DAY} exclusive yes",
+         f"{SELL} z where territory in FR {DAY} exclusive yes", None),
+        (f"{SELL} y where medium in web {DAY} exclusive yes",
+         f"{SELL} z where medium in digital {DAY} exclusive yes", Code.EXCLUSIVE),
+        # what a parameter may still avoid stands; what none can avoid does not
+        (f"{SELL} y where territory in here {DAY} exclusive yes",
+         f"{SELL} z where territory in there {DAY} exclusive yes", None),
+        (f"{SELL} y where territory in here {DAY} exclusive yes",
+         f"{SELL} z where territory in DE {DAY} exclusive yes", None),
+        (f"{SELL} y where territory in here {DAY} exclusive yes",
+         f"{SELL} z where territory in WORLD {DAY}", Code.EXCLUSIVE),
+        (f"{SELL} y where territory in DACH {DAY}",
+         f"{SELL} z where territory in swiss {DAY} exclusive yes", Code.EXCLUSIVE),
+        (f"{SELL} y where territory in here {DAY} exclusive yes",
+         f"{SELL} z where territory in here {DAY}", Code.EXCLUSIVE),
+        (f"{SELL} y where territory in fixed {DAY} exclusive yes",
+         f"{SELL} z where territory in NO {DAY}", Code.EXCLUSIVE),
+    ],
+)  # fmt: skip
+def test_grants_that_exclude_each_other(one: str, other: str, code: Code | None) -> None:
+    """L-15: what nobody could ever sign is no template."""
+    source = HEAD.format(
+        body="x pays fee to y;",
+        trigger="on activated",
+        params="here: territory in EEA; there: territory in EEA; swiss: territory in CH; "
+        "fixed: territory = NORDICS; len: duration in 1 day .. 9 days;",
+        facts="",
+        decls=f'grant H "H" {{ {one} }} grant I "I" {{ {other} }}',
+        tests="",
+        rounding="half_even",
+    )
+    checked = check(source.replace("w: image;", "w: image; v: image;"))
+    wrong = codes(checked)
+    assert wrong == ([code] if code else []), checked.report.render("test")
+    if code:
+        found = checked.report.errors[0]
+        assert all(word in found.reason for word in ("`H`", "`I`", "sell"))
+        assert "different actions, territories or media" in found.remedy
+
+
 def test_a_grant_says_what_it_says() -> None:
     rights = (
         'grant H "All" { permit sell, copy of w to y where medium in {web, print} and territory in DE '
