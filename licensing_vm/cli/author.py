@@ -1,15 +1,20 @@
 """The author's command line: check, test, format and explain templates, without a network.
 
 Exit code 0 is fine, 1 is refused, 2 is misuse (a wrong command, a file that
-cannot be read). The last line names the next useful command. With `-o json`
-check and test print one object per file and nothing else.
+cannot be read or written, output that nobody can take). The last line names the
+next useful command. With `-o json` check and test print one object per file and
+nothing else. A file is written back whole or left as it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -32,8 +37,38 @@ class Unreadable(Exception):
     """A file that is no text we can read."""
 
 
+class Unwritable(Exception):
+    """A file that cannot be written back; what it held stands."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
+    # Printed when all is decided, so that output which nobody takes changes no verdict.
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = _main(arguments)
+    if sys.stdout is None:  # closed by whoever called
+        return code
+    try:
+        sys.stdout.write(said.getvalue())
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has gone (`check … | head`) and wants no more; the verdict stands.
+        _silence()
+        return code
+    except OSError as error:
+        _silence()
+        print(f"the output cannot be written ({error.strerror or error}).", file=sys.stderr)
+        return MISUSE
+
+
+def _silence() -> None:
+    """What is still in the buffer goes nowhere, or the interpreter complains of it when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _main(arguments: Sequence[str]) -> int:
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -90,6 +125,27 @@ def _read(name: str) -> str:
 def _bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(SOURCE_BYTES_MAX + 1)
+
+
+def _write(name: str, text: str) -> None:
+    """Put `text` in the file's place, whole or not at all: written beside it, on the disk, then renamed."""
+    target = Path(os.path.realpath(name))  # of a link, what it points to is replaced, and the link stands
+    beside = ""
+    try:
+        if not os.access(target, os.W_OK):  # renaming would pass over the file's own protection
+            raise PermissionError(None, "Permission denied")
+        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    except OSError as error:
+        if beside:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+        raise Unwritable(f"cannot be written ({error.strerror or error}); it is as it was.") from None
 
 
 def _next(line: str) -> None:
@@ -236,7 +292,11 @@ def _format(sources: list[tuple[str, str]], options: argparse.Namespace) -> int:
         if text != source:
             changed.append(name)
         if options.write and text != source and name != "-":
-            Path(name).write_text(text, encoding="utf-8")
+            try:
+                _write(name, text)
+            except Unwritable as why:
+                print(f"{name}: {why}", file=sys.stderr)
+                return MISUSE
         elif not options.write and not options.check:
             print(text, end="")
     if options.check or options.write:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,76 @@ def test_runs_as_a_module() -> None:
     assert done.returncode == 1
     assert "TERMS_LATER_VERSION" in done.stdout
     assert not done.stderr
+
+
+def untidy(path: Path) -> str:
+    text = FLAT.read_text().replace("  ", "   ")
+    path.write_text(text)
+    return text
+
+
+def test_a_file_that_cannot_be_written_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk costs nobody his work: one sentence, exit code 2, and the file as it was."""
+    path = tmp_path / "x.terms"
+    before = untidy(path)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("licensing_vm.cli.author.os.fsync", full)
+    assert main(["format", "-w", str(path)]) == 2
+    said = capsys.readouterr()
+    assert "cannot be written (No space left on device); it is as it was." in said.err
+    assert "formatted" not in said.out
+    assert path.read_text() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["x.terms"]
+
+
+def test_a_file_that_may_not_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.terms"
+    before = untidy(path)
+    monkeypatch.setattr("licensing_vm.cli.author.os.access", lambda *_: False)
+    assert main(["format", "-w", str(path)]) == 2
+    assert "cannot be written (Permission denied)" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
+def test_writing_keeps_mode_and_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, link = tmp_path / "x.terms", tmp_path / "link.terms"
+    before = untidy(path)
+    path.chmod(0o640)
+    link.symlink_to(path)
+    assert main(["format", "-w", str(link)]) == 0
+    assert link.is_symlink()
+    assert path.read_text() != before
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link.terms", "x.terms"]
+    assert main(["check", str(path)]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("output", "said", "code"),
+    [("closed", b"", 0), ("/dev/full", b"the output cannot be written (No space", 2)],
+)
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_output_that_nobody_takes_is_no_verdict(command: str, output: str, said: bytes, code: int) -> None:
+    """1 means refused; a reader that has gone and a full disk say nothing about the terms."""
+    call = [sys.executable, "-m", "licensing_vm", command, str(FLAT)]
+    if output == "closed":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(output, os.O_WRONLY)
+    try:
+        done = subprocess.run(call, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writer)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.startswith(said)
+    assert bool(done.stderr) == bool(said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,3 +154,17 @@ def test_text_of_another_encoding_is_misuse(tmp_path: Path, capsys: pytest.Captu
     path.write_bytes("Gebühr".encode("latin-1"))
     assert cli.main(["terms", "publish", str(path)]) == cli.MISUSE
     assert "is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_output_on_a_full_disk_is_misuse() -> None:
+    """1 would mean refused."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "licet.cli", "explain", "NO_TITLE"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == cli.MISUSE
+    assert done.stderr == b"licet: the output cannot be written: No space left on device.\n"

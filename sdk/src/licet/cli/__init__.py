@@ -10,6 +10,7 @@ Modules load when a command needs them, so that `licet --help` and completion st
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Final
@@ -52,8 +53,19 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone (`licet watch | head`); nothing is left to say. What is still in
         # the buffer must go nowhere, or the interpreter complains of it when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return DONE
+    except OSError as why:
+        if why.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG):
+            raise
+        _silence()
+        print(f"licet: the output cannot be written: {why.strerror}.", file=sys.stderr)
+        return MISUSE
+
+
+def _silence() -> None:
+    """Let what is still in the buffer of the output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: object) -> int:
