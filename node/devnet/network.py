@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from licet.crypto import SigningKey
+from licet.documents import read_json
 from licet.errors import Fault, LicetError
 from licet.genesis import Currency, Genesis, GenesisParty, Parameters, Validator, parse_genesis
 from licet.keys import generate_key, save_key
@@ -310,7 +311,7 @@ def create(
 def load(folder: Path, *, fresh: bool = False) -> NetworkFolder:
     """The network that stands in a folder."""
     try:
-        mark = json.loads((folder / MARK).read_text())
+        mark = read_json((folder / MARK).read_text())
         ports = [[Address(host=HOST, port=int(port)) for port in group] for group in mark["ports"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise FolderNotOurs(folder) from None

@@ -8,7 +8,6 @@ overwrites anything.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Final
 
 from licet.certificate import CertificateKind, ValidatorSet
 from licet.crypto import check_public_key
+from licet.documents import read_json
 from licet.errors import Fault, LicetError
 from licet.genesis import (
     NONCE_BYTES,
@@ -116,7 +116,7 @@ def read_parties(path: Path) -> tuple[GenesisParty, ...]:
                 public_key=check_public_key(bytes.fromhex(one["public_key"])),
                 roles=tuple(str(role) for role in one.get("roles", ())),
             )
-            for one in json.loads(path.read_text(encoding="utf-8"))
+            for one in read_json(path.read_text(encoding="utf-8"))
         )
     except OSError as error:
         raise PartiesInvalid(path, error.strerror or str(error)) from error

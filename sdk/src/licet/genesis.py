@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from licet.certificate import CertificateKind
+from licet.documents import read_json
 from licet.encoding import Tag, Writer, hash_tagged
 from licet.errors import Fault, LicetError
 from licet.types import ChainId, Hash32, PublicKey
@@ -150,20 +151,23 @@ class Genesis:
 def parse_genesis(text: str) -> Genesis:
     """Read a genesis file; raise `InvalidGenesis` unless it is well-formed and hashes to its id."""
     try:
-        document = json.loads(text)
+        document = _json(text)
         genesis = _from_document(document)
         stated, found = document["chain_id"], genesis.chain_id().hex()
     except InvalidGenesis:
         raise
-    except json.JSONDecodeError as why:
-        raise InvalidGenesis(f"it is no JSON ({why})") from None
-    except RecursionError:
-        raise InvalidGenesis("it is nested too deep") from None
     except (ValueError, TypeError, AttributeError) as why:
         raise InvalidGenesis(str(why)) from None
     if found != stated:
         raise InvalidGenesis("its content does not hash to the chain id that it states")
     return genesis
+
+
+def _json(text: str) -> Any:
+    try:
+        return read_json(text)
+    except json.JSONDecodeError as why:
+        raise InvalidGenesis(f"it is no JSON ({why})") from None
 
 
 def _from_document(document: dict[str, Any]) -> Genesis:

@@ -124,6 +124,9 @@ KEY_NOT_SEALED
 KEY_PASSPHRASE_EMPTY
   An empty passphrase seals nothing.
   > Choose one, or seal without one.
+KEY_PASSPHRASE_NOT_TEXT
+  The passphrase given is no UTF-8 text.
+  > Give it in UTF-8.
 KEY_PASSPHRASE_WRONG
   The passphrase does not open the key file.
   > Try again; it cannot be recovered.

@@ -29,6 +29,7 @@ import nacl.secret
 import nacl.utils
 
 from licet.crypto import SEED_BYTES, SigningKey
+from licet.documents import read_json
 from licet.encoding import Tag
 from licet.errors import Fault, LicetError
 
@@ -82,11 +83,20 @@ def save_key(path: str | os.PathLike[str], key: SigningKey, *, passphrase: str |
             f"The key file {target} cannot be written: {why.strerror}.",
             "Name a folder that exists and that you may write to.",
         ) from None
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(file.fileno(), KEY_MODE)  # whatever the umask says
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), KEY_MODE)  # whatever the umask says
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as why:
+        target.unlink(missing_ok=True)  # ours, and half a key is none
+        raise KeyFileError(
+            "KEY_UNWRITABLE",
+            target,
+            f"The key file {target} cannot be written: {why.strerror}.",
+            "Make room, or name another folder.",
+        ) from None
     return target
 
 
@@ -156,7 +166,7 @@ def _document(target: Path, data: bytes) -> dict[str, Any]:
     if len(data) > KEY_FILE_BYTES_MAX:
         raise _damaged(target, f"it is longer than {KEY_FILE_BYTES_MAX} bytes")
     try:
-        document = json.loads(data)
+        document = read_json(data)
     except ValueError:
         raise _damaged(target, "it is no JSON") from None
     if not isinstance(document, dict):
@@ -205,11 +215,25 @@ def _stretch(passphrase: str, salt: bytes, ops: int, mem: int) -> bytes:
     )
 
 
+def _must_be_text(target: Path, passphrase: str) -> None:
+    """The environment may hold bytes that are no UTF-8; Python hands them on as lone surrogates."""
+    try:
+        passphrase.encode()
+    except UnicodeEncodeError:
+        raise KeyFileError(
+            "KEY_PASSPHRASE_NOT_TEXT",
+            target,
+            "The passphrase is no UTF-8 text.",
+            "Give it in UTF-8, as a terminal does that is set to it.",
+        ) from None
+
+
 def _seal(target: Path, seed: bytes, passphrase: str) -> dict[str, Any]:
     if not passphrase:
         raise KeyFileError(
             "KEY_PASSPHRASE_EMPTY", target, "The passphrase is empty.", "Choose one, or seal without one."
         )
+    _must_be_text(target, passphrase)
     salt = nacl.utils.random(nacl.pwhash.argon2id.SALTBYTES)
     box = nacl.secret.SecretBox(_stretch(passphrase, salt, OPS, MEM))
     return {
@@ -222,6 +246,7 @@ def _seal(target: Path, seed: bytes, passphrase: str) -> dict[str, Any]:
 
 
 def _unseal(target: Path, sealed: object, passphrase: str) -> bytes:
+    _must_be_text(target, passphrase)
     if not isinstance(sealed, dict) or set(sealed) != {"kdf", "ops", "mem", "salt", "box"}:
         raise _damaged(target, "its sealed part has not exactly the fields of its format")
     ops, mem = sealed["ops"], sealed["mem"]

@@ -37,6 +37,27 @@ def test_a_key_comes_back_and_only_its_owner_may_read_it(path: Path) -> None:
     assert not keys.is_sealed(path)
 
 
+@pytest.mark.parametrize("text", ["[" * 8_000, '{"a":' * 1_600, "[" * 4_000 + "]" * 4_000])
+def test_a_file_nested_too_deep_is_damaged(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o600)
+    assert refused(path).code == "KEY_DAMAGED"
+    with pytest.raises(keys.KeyFileError, match="no JSON"):
+        keys.is_sealed(path)
+
+
+def test_a_passphrase_that_is_no_text_is_one_sentence(path: Path) -> None:
+    """What the environment holds beyond UTF-8 reaches a program as lone surrogates."""
+    odd = os.fsdecode(b"secret \xff")
+    with pytest.raises(keys.KeyFileError) as refusal:
+        keys.save_key(path, keys.generate_key(), passphrase=odd)
+    assert refusal.value.code == "KEY_PASSPHRASE_NOT_TEXT"
+    assert not path.exists()
+    keys.save_key(path, keys.generate_key(), passphrase="secret")
+    assert refused(path, odd).code == "KEY_PASSPHRASE_NOT_TEXT"
+    assert "secret" not in str(refused(path, odd))
+
+
 def test_generated_keys_differ() -> None:
     assert keys.generate_key().seed != keys.generate_key().seed
 
@@ -62,6 +83,17 @@ def test_an_existing_file_is_never_replaced(path: Path) -> None:
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(keys.KeyFileError, match="No such file or directory"):
         keys.save_key(tmp_path / "no" / "k", keys.generate_key())
+
+
+def test_a_full_disk_leaves_no_half_key(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("licet.keys.os.fsync", full)
+    with pytest.raises(keys.KeyFileError, match="No space left on device") as refusal:
+        keys.save_key(path, keys.generate_key())
+    assert refusal.value.code == "KEY_UNWRITABLE"
+    assert not path.exists()
 
 
 def test_a_sealed_key_opens_with_its_passphrase_alone(path: Path) -> None:

@@ -22,12 +22,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from licet.documents import read_toml
 from licet.errors import Fault, LicetError
 
 SETTINGS: Final = ("target", "sender", "key", "genesis", "expect_chain", "wait")
@@ -71,7 +71,7 @@ def _near(name: str, known: Any) -> str:
 
 def _profile(path: Path, name: str, *, asked: bool) -> dict[str, str]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = read_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if asked:
             raise ConfigError(
@@ -79,7 +79,7 @@ def _profile(path: Path, name: str, *, asked: bool) -> dict[str, str]:
                 "Write it, or leave it away.",
             ) from None
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
+    except (OSError, ValueError) as why:
         raise ConfigError(f"The profile file {path} cannot be read: {why}.", "Correct it.") from None
     unknown = [key for key in document if key != "profile"]
     if unknown:
