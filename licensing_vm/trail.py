@@ -23,7 +23,7 @@ from licensing_vm.state import canonical
 from licensing_vm.transition import BlockResult, Status
 
 RECEIPT: Final = b""  # no state key is empty
-STEP: Final = 2_048  # writes looked at between two pauses
+STEP: Final = 1_024  # writes looked at between two pauses
 
 _FROM_RESULT: Final = object()
 

@@ -86,7 +86,8 @@ class Divergence:
             self._own[at] = block  # the window moves on; these stay
             at = Height(at - 1)
         if height not in self._own:
-            self._report = replace(self._report, own_lost=True)
+            earlier = self._source.found_before(isolate.ours)
+            self._report = replace(self._report, own_lost=True, earlier=earlier)
             return
         for peer in self._others:
             connected = peer in self._connected

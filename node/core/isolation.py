@@ -42,6 +42,7 @@ class IsolationReport:
     theirs: ExecutedRoots
     findings: tuple[Finding, ...] = ()
     own_lost: bool = False  # this node does not hold its own writes of that height
+    earlier: str = ""  # what was found before a restart
     silent: bool = False  # nobody has answered in time
 
     @property
@@ -54,6 +55,8 @@ class IsolationReport:
 
     def sentence(self, names: tuple[str, ...]) -> str:
         """What is known, for people."""
+        if self.own_lost and self.earlier:
+            return f"found before this node was restarted: {self.earlier}"
         if self.own_lost:
             return (
                 f"where it differs cannot be told: this node no longer holds what height {self.ours.height} "

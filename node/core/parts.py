@@ -57,12 +57,19 @@ class WritesSource(Protocol):
         """The block at this height, if it is still kept."""
         ...
 
+    def found_before(self, ours: ExecutedRoots) -> str:
+        """What was found before a restart where these were our roots; empty if nothing was."""
+        ...
+
 
 class NoWrites:
     """A source that keeps nothing: for a core without an executor."""
 
     def at(self, height: Height) -> WrittenBlock | None:
         return None
+
+    def found_before(self, ours: ExecutedRoots) -> str:
+        return ""
 
 
 @dataclass(slots=True, kw_only=True)

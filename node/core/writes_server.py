@@ -57,6 +57,8 @@ class WritesServer:
             if page is None:
                 return []
             reader.asked, reader.rows = None, []
+            if page.first_row + len(page.rows) >= page.total:
+                reader.block = None  # read to its end
             reader.not_before_us = mono_us + WRITES_PAGE_EVERY_US
             return [(peer, page)]
         return []

@@ -28,6 +28,7 @@ from node.core.effects import CoreEffects
 from node.core.verifier import SignatureCheck, Verifier
 from node.ledger.archive import StoredBlocks
 from node.ledger.executor import Executor, initialise
+from node.ledger.finding import EarlierFinding
 from node.ledger.proofs import Proofs
 from node.ledger.recovery import held_batches, open_votes, recovered
 from node.ledger.writes import RecentWrites
@@ -77,6 +78,7 @@ class Node:
     genesis: Genesis
     chain: ChainConfig
     storage: Storage
+    files: Files
     state: State
     log: MerkleLog
     machine: Machine
@@ -138,7 +140,7 @@ def assemble(
         guard = SignerGuard(
             key, record=votes.record, chain_id=chain.chain_id, epoch=chain.epoch, index=chain.index
         )
-    writes = RecentWrites()
+    writes = RecentWrites(EarlierFinding(files))
     core = Core(
         chain=chain,
         parameters=parameters,
@@ -151,6 +153,7 @@ def assemble(
         genesis=genesis,
         chain=chain,
         storage=storage,
+        files=files,
         state=state,
         log=log,
         machine=machine,

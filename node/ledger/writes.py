@@ -16,6 +16,7 @@ from licet.types import Height
 
 from licensing_vm.trail import Row, Trail
 from licensing_vm.transition import BlockResult
+from node.ledger.finding import EarlierFinding
 from node.limits import WRITES_HEIGHTS_KEPT, WRITES_KEPT_MAX
 
 
@@ -42,7 +43,8 @@ class BlockWrites:
 class RecentWrites:
     """The window. The executor fills it, the core reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: EarlierFinding | None = None) -> None:
+        self._earlier = earlier
         self._kept: deque[BlockWrites] = deque()
         self._weight = 0
 
@@ -66,6 +68,10 @@ class RecentWrites:
             return None
         place = height - self._kept[0].roots.height
         return self._kept[place] if 0 <= place < len(self._kept) else None
+
+    def found_before(self, ours: ExecutedRoots) -> str:
+        """What was found before a restart where these were our roots; empty if nothing was."""
+        return "" if self._earlier is None else self._earlier.about(ours)
 
     def heights(self) -> Iterable[Height]:
         """What is kept, ascending."""

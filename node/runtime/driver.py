@@ -34,7 +34,9 @@ from node.core.events import (
     hinted,
     written,
 )
+from node.core.isolation import IsolationReport
 from node.core.submit import Busy, NodeStatus, Outcome, Stopping
+from node.ledger import finding
 from node.ledger.assembly import Node
 from node.ledger.executor import Prepared
 from node.limits import OWN_QUOTA_BYTES, RESULTS_WAITING_MAX, SLICE_US
@@ -403,13 +405,21 @@ class Driver:
                 },
             )
         if effects.report is not None:
-            names = tuple(one.name for one in self.node.genesis.validators)
-            log.critical(
-                "isolated: what is known of where it differs", extra=isolation_fields(effects.report, names)
-            )
+            self._tell(effects.report)
         for one in effects.evidence:
             log.error("a validator contradicts itself", extra={"validator": one.voter, "view": one.view})
         self._wake_at_us = effects.wake_at_us
+
+    def _tell(self, report: IsolationReport) -> None:
+        """C-13: say what is known of where this node differs, and keep it over a restart."""
+        names = tuple(one.name for one in self.node.genesis.validators)
+        log.critical("isolated: what is known of where it differs", extra=isolation_fields(report, names))
+        if report.main is None:
+            return
+        try:
+            finding.keep(self.node.files, report.ours, report.sentence(names))
+        except OSError as error:  # for people alone: nothing depends on it
+            log.error("the finding could not be written", extra={"error": str(error)})
 
     def _send_frames(self) -> None:
         """All of a turn's messages to one peer in one frame (C-16)."""

@@ -18,6 +18,7 @@ LEDGER_FOLDER: Final = "ledger"  # LevelDB's own folder inside the data folder
 LOCK_FILE: Final = "lock"  # our flock, and the acknowledged height
 PAYLOAD_FILE: Final = "payload"
 VOTES_FILE: Final = "votes"
+FINDING_FILE: Final = "isolation"  # where an isolated node found that it differs: for people, after a restart
 
 
 class Kind(bytes, Enum):

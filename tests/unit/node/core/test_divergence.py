@@ -76,9 +76,13 @@ class Window:
     """A source over given blocks."""
 
     blocks: dict[int, Written] = field(default_factory=dict)
+    earlier: str = ""
 
     def at(self, height: Height) -> WrittenBlock | None:
         return self.blocks.get(height)
+
+    def found_before(self, ours: ExecutedRoots) -> str:
+        return self.earlier if ours == roots(4, "ours") else ""
 
 
 ROWS = [row(0, "balance/a"), row(0, "balance/b", None), row(0, ""), row(1, "balance/a", "w"), row(1, "", "r")]
@@ -261,6 +265,9 @@ def test_what_nobody_holds_any_more_is_said() -> None:
     assert report.own_lost
     assert own.asked == []
     assert "restarted" in report.sentence(NAMES)
+    again = window("ours", lowest=9)
+    again.earlier = "the key"
+    assert begun(again).run().sentence(NAMES) == "found before this node was restarted: the key"
 
 
 def test_a_peer_that_was_behind_is_asked_again_when_it_returns() -> None:

@@ -24,11 +24,13 @@ class Waiter(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[dict[str, Any]] = []
+        self.told = asyncio.Event()
         self.attested = asyncio.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.msg.startswith("isolated: what is known"):
             self.said.append(dict(record.__dict__))
+            self.told.set()
             if record.__dict__.get("attested"):
                 self.attested.set()
 
@@ -65,6 +67,14 @@ async def test_a_flipped_bit_is_traced_to_the_key_and_the_transaction_that_wrote
             assert part in status.sentence
             assert part in status.activity, "what Status says to everybody"
         assert not made[0].driver.status().isolated
+        waiter.said.clear()
+        await made[1].stop()
+        waiter.told.clear()
+        await made[1].start()
+        await asyncio.wait_for(waiter.told.wait(), 20)
+        again = made[1].driver.status()
+        assert again.isolated
+        assert f"found before this node was restarted: {said['known']}" in again.sentence
     finally:
         log.removeHandler(waiter)
         for member in made:
