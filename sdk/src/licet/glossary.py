@@ -36,6 +36,9 @@ TX_TOO_COSTLY
 TX_TOO_LARGE
   The transaction has more bytes than the ledger takes.
   > Split it.
+NOT_A_NODE
+  What answers at the address is no node of this version: another port of it, or another program.
+  > Name the address of a node's `api.listen`.
 MESSAGE_TOO_LARGE
   One call would carry more bytes than a node takes in one message, or answer with more.
   > Ask for less at once, or divide what you send.

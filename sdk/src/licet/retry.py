@@ -52,8 +52,10 @@ _NOBODY: Final = {
     "Network is unreachable": "there is no way to it",
     "DNS resolution failed": "its name is not known",
     "Domain name not found": "its name is not known",
+    "lookup failed": "its name is not known",
     "Name resolution": "its name is not known",
 }
+_UNCONNECTED: Final = ("failed to connect", "errors resolving", "Name resolution", "DNS", "No address")
 _TOO_LARGE: Final = "message larger than max"
 
 
@@ -117,6 +119,13 @@ def refused_by_node(error: grpc.RpcError) -> LicetError:
     text = str(error.details() or error.code().name) if hasattr(error, "details") else str(error)
     if info is None and _too_large(error):
         return too_large(text)
+    if info is None and error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return LicetError(
+            "NOT_A_NODE",
+            f"What answers there does not know this call: {text}.",
+            fault=Fault.OPERATOR,
+            remedy="Check the address: clients use a node's `api.listen`, not the port for its peers.",
+        )
     if info is None:
         return LicetError(
             f"GRPC_{error.code().name}",
@@ -146,9 +155,7 @@ def failure_of(error: grpc.RpcError) -> Failure | None:
     asked = info.metadata.get("retry_ms", "") if info else ""
     # gRPC tells refused connections apart only in its text; anything else may have been sent.
     text = str(error.details() or "")
-    unconnected = code is grpc.StatusCode.UNAVAILABLE and any(
-        sign in text for sign in ("failed to connect", "Name resolution", "DNS", "No address")
-    )
+    unconnected = code is grpc.StatusCode.UNAVAILABLE and any(sign in text for sign in _UNCONNECTED)
     nobody = next((said for sign, said in _NOBODY.items() if unconnected and sign in text), "")
     silent = not nobody and (unconnected or (code is grpc.StatusCode.DEADLINE_EXCEEDED and info is None))
     if nobody:

@@ -130,6 +130,8 @@ def test_a_file_to_write_may_exist_and_may_be_no_folder(tmp_path: Path) -> None:
     assert file_to_write(str(tmp_path / "new")) == str(tmp_path / "new")
     (tmp_path / "old").write_text("")
     assert file_to_write(str(tmp_path / "old"))
+    with pytest.raises(ArgumentInvalid, match="stands for standard input"):
+        file_to_write("-")
     with pytest.raises(ArgumentInvalid, match="it is a folder"):
         file_to_write(str(tmp_path))
 

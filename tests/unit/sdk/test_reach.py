@@ -18,7 +18,7 @@ from licet.client import Client
 from licet.connection import MEETING, ClientOptions
 from licet.errors import LicetError
 from licet.outcomes import OutcomeUnknown, RefusedAtAdmission, Unavailable, unavailable
-from licet.retry import Attempt, Failure, Retrier, RetryPolicy
+from licet.retry import Attempt, Failure, Retrier, RetryPolicy, failure_of
 from licet.testing import PATIENT
 from licet.v1 import ledger_pb2 as pb
 
@@ -112,6 +112,34 @@ def test_the_bounds_are_as_documented() -> None:
     assert "for 30 s" in text
     with pytest.raises(ValueError, match="more than 0 s"):
         RetryPolicy(refused_s=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("errors resolving no.such:7: [lookup failed for no.such:7: Domain name not found]", "name is not"),
+        ("DNS resolution failed for no.such:7", "name is not"),
+        ("failed to connect to all addresses; last error: connect: No route to host (113)", "no way"),
+        ("failed to connect to all addresses; last error: No such file or directory", "the socket"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_nobody_s(text: str, said: str) -> None:
+    failure = failure_of(broken(text))
+    assert failure is not None
+    assert (failure.nobody, failure.reached) == (True, False)
+    assert said in failure.why
+
+
+async def test_another_port_is_told_from_a_node() -> None:
+    """As when the port for peers is named: a gRPC server, and not the one for clients."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    with pytest.raises(LicetError) as told:
+        await Client.connect(f"127.0.0.1:{port}")
+    await server.stop(grace=None)
+    assert (told.value.code, told.value.fault) == ("NOT_A_NODE", "operator")
+    assert "api.listen" in told.value.remedy
 
 
 # --- not taken now

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from licet import usage as u
+from licet.cli.arguments import ArgumentInvalid, percent
 from licet.errors import LicetError
+from licet.money import InvalidAmount, parse_money
 from licet.transactions import REPORT_AGREEMENTS_MAX
 
 JANUARY = u.period_bounds_ms("2026-01")
@@ -131,7 +133,9 @@ def test_columns_may_stand_in_any_order(tmp_path: Path) -> None:
         (b"agreement,when,quantity\na,1,1\n", "USAGE_HEADER_BAD"),
         (b"", "USAGE_HEADER_BAD"),
         (b"agreement,at,quantity\n", "USAGE_ROWS_BAD"),
-        (b"agreement,at,quantity\n\xff,1,1\n", "USAGE_FILE_BAD"),
+        (b"agreement,at,quantity\xff\na,1,1\n", "USAGE_FILE_BAD"),
+        ("agreement,at,quantity\na,1,1\n".encode("utf-16"), "USAGE_FILE_BAD"),
+        (b"agreement,at,quantity\n\xff,1,1\n", "USAGE_ROWS_BAD"),
         (b'agreement,at,quantity\n"a,1,1\n', "USAGE_ROWS_BAD"),
     ],
 )
@@ -212,6 +216,51 @@ def test_a_row_before_the_period_refuses_all() -> None:
     early = u.UsageRow(agreement="a", at_ms=JANUARY[0] - 1, quantity=1)
     with pytest.raises(u.BadRows, match=r"line 4: 2025-12-31T23:59:59\.999Z lies outside"):
         u.to_reports([*rows(3), early], report="r", fact="f", period_start_ms=JANUARY[0])
+
+
+def test_a_bad_byte_is_told_by_its_line_beside_the_other_bad_rows(tmp_path: Path) -> None:
+    path = tmp_path / "usage.csv"
+    path.write_bytes(b"agreement,at,quantity\na,soon,1\na,1,1\nb\xe9,1,1\na,1,-1\n")
+    with pytest.raises(u.BadRows) as bad:
+        u.read_usage_csv(path)
+    assert [row.line for row in bad.value.rows] == [2, 4, 5]
+    assert bad.value.rows[1].why == "it is not UTF-8 text"
+    assert bad.value.message.isascii()
+
+
+def test_a_row_is_told_by_the_line_it_begins_on(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, '"a\n\n1",1,1', "", "a,x,1", '"a,1,1', "a,1,1")
+    with pytest.raises(u.BadRows) as bad:
+        u.read_usage_csv(path)
+    assert [row.line for row in bad.value.rows] == [2, 6, 7]
+
+
+@pytest.mark.parametrize("digits", ["٢", "２", "߂"])
+def test_other_scripts_digits_are_none(tmp_path: Path, digits: str) -> None:
+    """No day of theirs is a day of ours by chance: they are refused, as everywhere on the ledger."""
+    with pytest.raises(ValueError, match="no time in UTC"):
+        u.parse_time_ms(f"{digits}026-01-05T10:00:00Z")
+    with pytest.raises(InvalidAmount, match="not a currency and a decimal number"):
+        parse_money(f"EUR {digits}.00", {"EUR": 2})
+    with pytest.raises(ArgumentInvalid, match="is no percentage"):
+        percent(f"{digits}%", of=100)
+    with pytest.raises(u.BadRows, match="no whole number"):
+        u.read_usage_csv(csv_file(tmp_path, f"a,1,{digits}"))
+
+
+def test_numbers_of_thousands_of_digits_are_too_large(tmp_path: Path) -> None:
+    many = "9" * 5_000
+    with pytest.raises(u.BadRows) as bad:
+        u.read_usage_csv(csv_file(tmp_path, f"a,1,{many}", f"a,{many},1", f"a,1,{1 << 63}"))
+    assert [row.why for row in bad.value.rows] == [
+        "the quantity is too large",
+        "the time is too far away",
+        "the quantity is too large",
+    ]
+    with pytest.raises(InvalidAmount, match="not between 1 and"):
+        parse_money(f"EUR {many}", {"EUR": 2})
+    padded = "0" * 5_000 + str((1 << 63) - 1)
+    assert u.read_usage_csv(csv_file(tmp_path, f"a,1,{padded}"))[0].quantity == (1 << 63) - 1
 
 
 def test_lines_before_the_one_that_is_no_csv_are_named_too(tmp_path: Path) -> None:

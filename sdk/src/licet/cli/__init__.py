@@ -28,7 +28,7 @@ _WHOSE: Final = {
     "sender": "yours to put right",
     "peer": "another node's fault",
     "machine": "the machine's or the network's fault",
-    "operator": "a setting's fault",
+    "operator": "an argument's or a setting's fault",
     "us": "our fault, please report it",
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STDIN: Final = "-"
 
-_PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,9}))? ?%?")
+_PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,9}))? ?%?", re.ASCII)
 
 
 class ArgumentInvalid(LicetError):
@@ -121,7 +121,9 @@ def file_to_read(path: str) -> str | BinaryIO:
 def file_to_write(path: str) -> str:
     """A file that is written once a transaction is final, known to be writable before that is sent."""
     folder = Path(path).parent
-    if Path(path).is_dir():
+    if path == STDIN:
+        why = "it stands for standard input"
+    elif Path(path).is_dir():
         why = "it is a folder"
     elif not folder.is_dir():
         why = f"there is no folder {folder}"

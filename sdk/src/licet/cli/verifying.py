@@ -26,9 +26,22 @@ def verify(session: Session, args: Any) -> int:
     lines = [f"Valid: {claim.sentence()}"]
     if isinstance(document["record"], dict):
         lines += [
-            f"  {name:<14} {value}" for name, value in document["record"].items() if value not in ("", [])
+            f"  {name:<14} {_text(value)}"
+            for name, value in document["record"].items()
+            if value not in ("", [])
         ]
     session.show(document, id=claim.key or claim.value.hex(), lines=lines)
     if claim.key.startswith("agreement/"):
         session.hint(f"licet license show {claim.key.removeprefix('agreement/')}")
     return 0
+
+
+def _text(value: Any) -> str:
+    """A record's field as people read it: names with their values, lists with commas."""
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        if set(value) == {"name", "value"}:
+            return f"{value['name']} = {value['value']}"
+        return "; ".join(f"{name} {_text(item)}" for name, item in value.items())
+    return str(value)
