@@ -6,7 +6,7 @@ import calendar
 import re
 from datetime import UTC, datetime, timedelta
 
-_DURATION = re.compile(r"(\d{1,5})(y|mo|w|d|h|min|s)")
+_DURATION = re.compile(r"(\d{1,5})(y|mo|w|d|h|min|s)", re.ASCII)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "min": "minutes", "s": "seconds"}
 
 
@@ -16,10 +16,13 @@ def target_ms(text: str, now_ms: int) -> int:
     found = _DURATION.fullmatch(text)
     if found is not None:
         count, unit = int(found[1]), found[2]
-        if unit in ("y", "mo"):
-            then = _months_later(now, count * (12 if unit == "y" else 1))
-        else:
-            then = now + timedelta(**{_UNITS[unit]: count})
+        try:
+            if unit in ("y", "mo"):
+                then = _months_later(now, count * (12 if unit == "y" else 1))
+            else:
+                then = now + timedelta(**{_UNITS[unit]: count})
+        except (OverflowError, ValueError):
+            raise ValueError(f"{text!r} from now is beyond the year 9999") from None
     else:
         try:
             then = datetime.fromisoformat(text)

@@ -12,7 +12,9 @@ from typing import Final
 from licet.errors import Fault, LicetError
 from licet.transactions import AMOUNT_MINOR_MAX, Money
 
-_AMOUNT: Final = re.compile(r"([A-Z]{3,8}) (\d{1,3}(?:_?\d{3})*|\d+)(?:\.(\d+))?")
+_AMOUNT: Final = re.compile(r"([A-Z]{3,8}) (\d{1,3}(?:_?\d{3})*|\d+)(?:\.(\d+))?", re.ASCII)
+
+_DIGITS_MAX: Final = 20  # more than the largest amount has: what is longer need not be read to be too large
 
 
 class InvalidAmount(LicetError):
@@ -40,7 +42,8 @@ def parse_money(text: str, scales: Mapping[str, int]) -> Money:
         raise InvalidAmount(text, f"{currency} is not on this ledger, which knows {known}")
     if len(fraction) > scale:
         raise InvalidAmount(text, f"{currency} has {scale} decimals on this ledger")
-    minor = int(whole + fraction.ljust(scale, "0"))
+    digits = (whole + fraction.ljust(scale, "0")).lstrip("0")
+    minor = int(digits or "0") if len(digits) <= _DIGITS_MAX else AMOUNT_MINOR_MAX + 1
     if not 0 < minor <= AMOUNT_MINOR_MAX:
         raise InvalidAmount(text, f"it is not between 1 and {AMOUNT_MINOR_MAX} minor units")
     return Money(currency=currency, minor=minor)

@@ -24,10 +24,11 @@ from licet.transactions import REPORT_AGREEMENTS_MAX, REPORT_ROWS_MAX, ReportUsa
 ROW_BYTES: Final = 20  # one packed row: fixed32 and two fixed64
 ROWS_PER_REPORT: Final = 10_000  # 200 kB a transaction: blocks stay small, and a refusal costs little
 BAD_ROWS_SHOWN: Final = 20
-QUANTITY_MAX: Final = (1 << 63) - 1
+INT64_MAX: Final = (1 << 63) - 1
+_INT64_DIGITS: Final = 19
 _COLUMNS: Final = ("agreement", "at", "quantity")
 _TIME: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?(?:Z|\+00:00)"
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?(?:Z|\+00:00)", re.ASCII
 )
 _PERIOD: Final = re.compile(r"(\d{4})(?:-(?:(\d\d)(?:-(\d\d))?|q([1-4])|w(\d\d)))?", re.ASCII)
 _DAY_MS: Final = 86_400_000
@@ -88,11 +89,18 @@ def _days_in_month(year: int, month: int) -> int:
     return 30 if month in (4, 6, 9, 11) else 31
 
 
+def _up_to_int64(digits: str) -> int | None:
+    """The number; None above 2^63 - 1, however many digits it has."""
+    significant = digits.lstrip("0")
+    number = int(significant or "0") if len(significant) <= _INT64_DIGITS else INT64_MAX + 1
+    return number if number <= INT64_MAX else None
+
+
 def parse_time_ms(text: str) -> int:
     """Milliseconds since 1970 of a UTC time, or of an integer; `ValueError` says why not."""
     if text.isascii() and text.isdecimal():
-        value = int(text)
-        if value >= 1 << 63:
+        value = _up_to_int64(text)
+        if value is None:
             raise ValueError("the time is too far away")
         return value
     match = _TIME.fullmatch(text)
@@ -166,9 +174,10 @@ def _row(agreement: str, at: str, quantity: str) -> UsageRow:
         raise ValueError(f"{agreement[:40]!r} is no agreement's id")
     if not (quantity.isascii() and quantity.isdecimal()):
         raise ValueError(f"the quantity {quantity[:40]!r} is no whole number of units")
-    if int(quantity) > QUANTITY_MAX:
+    units = _up_to_int64(quantity)
+    if units is None:
         raise ValueError("the quantity is too large")
-    return UsageRow(agreement=agreement, at_ms=parse_time_ms(at), quantity=int(quantity))
+    return UsageRow(agreement=agreement, at_ms=parse_time_ms(at), quantity=units)
 
 
 def _places(header: Sequence[str], path: str) -> list[int]:
@@ -195,29 +204,30 @@ def _places(header: Sequence[str], path: str) -> list[int]:
 
 
 def _opened(source: Path | BinaryIO) -> TextIO:
-    """The file as text; a byte order mark before it, as spreadsheets write one, is no part of it."""
+    """The file as text; a byte order mark before it, as spreadsheets write one, is no part of it. A byte that
+    is no text stays as a lone surrogate, so that the row it stands in can be told."""
     binary = source.open("rb") if isinstance(source, Path) else source
-    return io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _is_text(cell: str) -> bool:
+    """Whether every byte of a cell was UTF-8."""
+    return cell.isascii() or not any("\udc80" <= char <= "\udcff" for char in cell)
 
 
 def _csv_lines(source: Path | BinaryIO, path: str, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
-    """Lines and their cells; a line at which the file cannot be read further is noted as the last."""
+    """Rows and the line on which each begins; one at which the file cannot be read further is noted as the
+    last."""
+    line = 1
     try:
         with _opened(source) as file:
             reader = csv.reader(file, strict=True)
             try:
                 for row in reader:
-                    yield reader.line_num, row
+                    yield line, row
+                    line = reader.line_num + 1
             except csv.Error as why:
-                bad.append(BadRow(line=reader.line_num, why=f"it is no CSV from here on ({why})"))
-    except UnicodeDecodeError:
-        raise LicetError(
-            "USAGE_FILE_BAD",
-            f"{path} is not UTF-8 text.",
-            fault=Fault.OPERATOR,
-            remedy='Save it as "CSV UTF-8", the name that spreadsheets give it.',
-            facts={"file": path},
-        ) from None
+                bad.append(BadRow(line=line, why=f"it is no CSV from here on ({why})"))
     except OSError as why:
         raise LicetError(
             "USAGE_FILE_BAD",
@@ -242,12 +252,22 @@ def read_usage_csv(
     _, header = next(lines, (1, []))
     if bad:
         raise BadRows(bad)
+    if not all(map(_is_text, header)):
+        raise LicetError(
+            "USAGE_FILE_BAD",
+            f"{path} is not UTF-8 text.",
+            fault=Fault.OPERATOR,
+            remedy='Save it as "CSV UTF-8", the name that spreadsheets give it.',
+            facts={"file": path},
+        )
     places = _places(header, path)
     rows: list[UsageRow] = []
     for line, cells in lines:
         if not cells:  # an empty line
             continue
         try:
+            if not all(map(_is_text, cells)):
+                raise ValueError("it is not UTF-8 text")
             if len(cells) != len(_COLUMNS):
                 raise ValueError(f"it has {len(cells)} cells, not {len(_COLUMNS)}")
             agreement, at, quantity = (cells[place].strip() for place in places)

@@ -162,10 +162,18 @@ def test_a_month_after_the_31st_ends_with_its_month() -> None:
     assert text_of(target_ms("25mo", january_31)) == "2028-02-29 00:00:00 UTC"
 
 
-@pytest.mark.parametrize("text", ["", "3", "mo", "-3d", "3 mo", "yesterday", "2025-01-01", "0d"])
+@pytest.mark.parametrize(
+    "text", ["", "3", "mo", "-3d", "3 mo", "yesterday", "2025-01-01", "0d", "٣d", "３mo"]
+)
 def test_what_is_no_later_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no time|not later"):
         target_ms(text, JANUARY)
+
+
+@pytest.mark.parametrize("text", ["99999y", "8000y", "99999mo", "99999999d", "99999w"])
+def test_what_no_calendar_holds_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no time|beyond the year 9999"):
+        target_ms(text, JANUARY + (0 if text != "99999w" else 200_000_000_000_000))
 
 
 def test_log_lines_carry_their_fields() -> None:
