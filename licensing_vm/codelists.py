@@ -4,7 +4,10 @@ A code is a leaf or a group of leaves; a set of codes is a bit mask over the
 leaves, so that "every leaf covered" and "overlap" are one operation each.
 Agreements pin `CODELISTS_VERSION` (L-12): changing any list here means a new
 version, and old agreements keep being read with theirs. Countries are ISO
-3166-1 alpha-2.
+3166-1 alpha-2. Currencies are the alphabetic codes of ISO 4217: of those that
+belong to no country (they begin with X), metals and units of account are in,
+the code for "no currency" and that for tests are not, and nor are codes that
+somebody chose for himself: a template with a mistyped currency must not pass.
 """
 
 from __future__ import annotations
@@ -24,6 +27,16 @@ _COUNTRIES: Final = (
     "NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW "
     "SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO "
     "TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
+)
+_CURRENCIES: Final = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN "
+    "BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD "
+    "FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS "
+    "KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK "
+    "MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR "
+    "SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH "
+    "UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST YER ZAR ZMW ZWG "
+    "XAD XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF XPT XSU XUA"
 )
 _EU: Final = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 
@@ -129,6 +142,7 @@ class CodeTree:
         return tuple(code for at, code in enumerate(self.leaves) if mask >> at & 1)
 
 
+CURRENCIES: Final = frozenset(_CURRENCIES.split())
 TERRITORIES: Final = CodeTree("territory", _TERRITORIES)
 MEDIA: Final = CodeTree("medium", _MEDIA)
 ACTIONS: Final = CodeTree("action", _ACTIONS)

@@ -3,7 +3,7 @@
     money     EUR 1_000.50        at most the template's decimals
     percent   12.5%               at most four decimals
     count     1_000
-    price     EUR 0.0020          "per unit" may follow
+    price     EUR 0.0020          `per UNIT` may follow, the parameter's own
     span      30 days | 2 years | 18 months | 2 weeks
     codes     EEA | {DE, FR}
 
@@ -22,9 +22,9 @@ from licensing_vm.program.binding import CODE_TREES, value_text
 from licensing_vm.program.limits import CODES_MAX, PERCENT_DECIMALS, PPM, SCALE_MAX
 from licensing_vm.program.model import Kind, Param, Program, Span, Value
 
-_DIGITS: Final = r"[0-9](?:[0-9_]{0,24}[0-9])?"
+_DIGITS: Final = r"(?=[0-9_]{1,26}(?![0-9_]))[0-9]+(?:_[0-9]+)*"  # as the language writes numbers
 _NUMBER: Final = rf"{_DIGITS}(?:\.[0-9]{{1,{SCALE_MAX}}})?"
-_MONEY: Final = re.compile(rf"([A-Z]{{3}}) ({_NUMBER})(?: per [a-z0-9_]{{1,64}})?")
+_MONEY: Final = re.compile(rf"([A-Z]{{3}}) ({_NUMBER})(?: per ([A-Za-z][A-Za-z0-9_]{{0,63}}))?")
 _PERCENT: Final = re.compile(rf"({_NUMBER}) ?%")
 _COUNT: Final = re.compile(_DIGITS)
 _SPAN: Final = re.compile(r"([0-9]{1,6}) (day|week|month|quarter|year)s?")
@@ -38,7 +38,7 @@ def parse(program: Program, param: Param, text: str) -> Value:
     if value is None:
         raise Refused(
             "INVALID_BINDING",
-            f"{text!r} is no value for the parameter {param.name}: it takes {_EXAMPLES[param.type.kind]}.",
+            f"{text!r} is no value for the parameter {param.name}: it takes {_example(param)}.",
             {"parameter": param.name, "value": text},
         )
     return value
@@ -55,6 +55,11 @@ _EXAMPLES: Final = {
 }
 
 
+def _example(param: Param) -> str:
+    unit = f" or EUR 0.20 per {param.type.unit}" if param.type.kind is Kind.PRICE and param.type.unit else ""
+    return _EXAMPLES[param.type.kind] + unit
+
+
 def canonical(program: Program, param: Param, value: Value) -> str:
     """The text that is stored: reading it gives the value again."""
     return value_text(program, param.type.kind, value)
@@ -66,7 +71,11 @@ def _value(program: Program, param: Param, text: str) -> Value | None:
         return _codes(text)
     if kind in (Kind.MONEY, Kind.PRICE):
         money = _MONEY.fullmatch(text)
-        return _scaled(money[2], program.scale) if money and money[1] == program.currency else None
+        if money is None or money[1] != program.currency:
+            return None
+        if money[3] is not None and (kind is Kind.MONEY or money[3] != param.type.unit):
+            return None
+        return _scaled(money[2], program.scale)
     if kind is Kind.PERCENT:
         percent = _PERCENT.fullmatch(text)
         return _scaled(percent[1], PERCENT_DECIMALS, PPM // 100) if percent else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from licensing_vm.codelists import KINDS
+from licensing_vm.codelists import CURRENCIES, KINDS
 from licensing_vm.language import syntax as s
 from licensing_vm.language.context import Context, Knob, reduced
 from licensing_vm.language.diagnostics import Code
@@ -33,12 +33,12 @@ def currency(ctx: Context) -> None:
         )
         return
     name = declared.name.text
-    if len(name) != 3 or not name.isascii() or not name.isalpha() or not name.isupper():
+    if name not in CURRENCIES:
         ctx.error(
             Code.CODE_UNKNOWN,
             declared.name.place,
             f"`{name}` is no currency code.",
-            "Use three capital letters: EUR.",
+            "Use a code of ISO 4217, three capital letters such as EUR.",
         )
     ctx.currency = name
     scale = ctx.whole(declared.scale, "A scale")

@@ -62,9 +62,24 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
-# What a reader would not see, or would see elsewhere than it stands: controls and direction marks.
+# What a reader would not see, would see elsewhere than it stands, or would see as the font at hand likes. A
+# table of our own: Python's knows another Unicode in each version, and nodes must agree. Format characters
+# that are seen, such as the Arabic sign that stands before a number, are none of these.
+_UNSEEN_RANGES: Final = (
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F),  # controls
+    (0xAD, 0xAD), (0x034F, 0x034F), (0x061C, 0x061C),  # soft hyphen, grapheme joiner, Arabic letter mark
+    (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),  # Hangul fillers, Khmer vowels, Mongolian selectors
+    (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F),  # zero widths, directions, invisible operators
+    (0x2800, 0x2800), (0x3164, 0x3164), (0xFFA0, 0xFFA0),  # an empty Braille cell, Hangul fillers
+    (0xD800, 0xDFFF), (0xE000, 0xF8FF),  # surrogates, private use
+    (0xFDD0, 0xFDEF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),  # noncharacters, variation selectors, byte order
+    (0xFFF0, 0xFFFB), (0xFFFE, 0xFFFF),  # interlinear annotation, noncharacters
+    (0x13430, 0x13442), (0x1BCA0, 0x1BCAF), (0x1D173, 0x1D17A),  # hieroglyphs', shorthand's, music's controls
+    *((plane << 16 | 0xFFFE, plane << 16 | 0xFFFF) for plane in range(1, 0xE)),  # noncharacters
+    (0xE0000, 0xE0FFF), (0xEFFFE, 0x10FFFF),  # tags, further selectors; noncharacters, private use
+)  # fmt: skip
 _UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _UNSEEN_RANGES) + "]"
 )
 _KINDS: Final = {kind.name: kind for kind in T}
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence, Sized
 from typing import Any, Final
 
-from licensing_vm.codelists import ACTIONS, CODELISTS_VERSION, KINDS
+from licensing_vm.codelists import ACTIONS, CODELISTS_VERSION, CURRENCIES, KINDS
 from licensing_vm.program import limits
 from licensing_vm.program.analysis import Analysis, TooComplex, falls_at
 from licensing_vm.program.binding import CODE_TREES, within
@@ -44,7 +44,6 @@ from licensing_vm.program.model import (
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z", re.ASCII | re.IGNORECASE)
 _DOTTED: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*\Z", re.ASCII | re.IGNORECASE)
 _VERSION: Final = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\Z", re.ASCII)
-_CURRENCY: Final = re.compile(r"[A-Z]{3}\Z", re.ASCII)
 
 
 def verify(program: Program) -> None:
@@ -91,7 +90,7 @@ def _head(program: Program) -> None:
         len(program.name) <= limits.NAME_CHARS_MAX and bool(_DOTTED.match(program.name)), "a malformed name"
     )
     _need(bool(_VERSION.match(program.version)), "a malformed version")
-    _need(bool(_CURRENCY.match(program.currency)), "a malformed currency")
+    _need(program.currency in CURRENCIES, "an unknown currency")
     _need(0 <= program.scale <= limits.SCALE_MAX, "a scale out of range")
     bounds: tuple[tuple[str, Sequence[Any], int, int], ...] = (
         ("roles", program.roles, 1, limits.ROLES_MAX),

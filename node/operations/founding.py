@@ -8,6 +8,7 @@ overwrites anything.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from licet.genesis import (
 from licet.transactions import valid_name
 from licet.types import ZERO_HASH, Hash32, Height, PublicKey
 
+from licensing_vm.codelists import CURRENCIES
 from licensing_vm.transition import initial_entries
 from node.operations.keyfiles import refuse_development_keys
 from node.storage.memory import MemoryStorage
@@ -83,13 +85,22 @@ def parse_validator(text: str) -> Validator:
     return Validator(name=name, public_key=_public_key(f"validator {name}", key, remedy))
 
 
+_SCALE: Final = re.compile(r"\d{1,3}", re.ASCII)
+
+
 def parse_currency(text: str) -> Currency:
     """`CODE:SCALE`; the scale is the number of decimal places the ledger keeps."""
     code, colon, scale = text.partition(":")
     ascii_upper = code.isascii() and code.isalpha() and code.isupper()
-    if not colon or not ascii_upper or len(code) != 3 or not (scale.isascii() and scale.isdecimal()):
+    if not colon or not ascii_upper or len(code) != 3 or not _SCALE.fullmatch(scale):
         raise FoundingInvalid(
             f"currency {text!r}", "is not three capitals and a scale", "Write for example EUR:2 or EUR:6."
+        )
+    if code not in CURRENCIES:
+        raise FoundingInvalid(
+            f"currency {text!r}",
+            "is none of ISO 4217, and no terms could name it",
+            "Write for example EUR:6.",
         )
     return Currency(code=code, scale=int(scale))
 

@@ -27,8 +27,8 @@ def _program() -> Program:
 PROGRAM = _program()
 
 
-def param(kind: Kind) -> Param:
-    return Param(name="p", type=ValueType(kind), low=0, high=0, default=None)
+def param(kind: Kind, unit: str = "") -> Param:
+    return Param(name="p", type=ValueType(kind, unit), low=0, high=0, default=None)
 
 
 def _codes(codes: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -62,6 +62,12 @@ def test_what_is_stored_reads_back(kind: Kind, data: st.DataObject, scale: int) 
         (Kind.MONEY, "eur 1.00"),
         (Kind.MONEY, "EUR 1,00"),
         (Kind.MONEY, "EUR 1_"),
+        (Kind.MONEY, "EUR 1__0"),
+        (Kind.MONEY, "EUR 1.00 per banana"),
+        (Kind.MONEY, "EUR 1.00 per "),
+        (Kind.PRICE, "EUR 1.00 per banana"),
+        (Kind.COUNT, "1 click"),
+        (Kind.COUNT, "1" * 27),
         (Kind.MONEY, "EUR ١.00"),
         (Kind.PERCENT, "12.34567%"),
         (Kind.PERCENT, "12"),
@@ -77,3 +83,12 @@ def test_what_is_stored_reads_back(kind: Kind, data: st.DataObject, scale: int) 
 def test_anything_else_is_refused(kind: Kind, text: str) -> None:
     with pytest.raises(Refused, match="is no value for the parameter p"):
         parse(PROGRAM, param(kind), text)
+
+
+def test_a_price_is_per_the_unit_of_its_parameter() -> None:
+    """A unit that is read is a unit that is compared: nobody signs a price per banana for clicks."""
+    price = param(Kind.PRICE, "click")
+    assert parse(PROGRAM, price, "EUR 0.20") == parse(PROGRAM, price, "EUR 0.20 per click") == 20
+    for text in ("EUR 0.20 per banana", "EUR 0.20 per clicks", "EUR 0.20 per", "EUR 0.20 per click "):
+        with pytest.raises(Refused, match=r"it takes a price such as EUR 0.20 or EUR 0.20 per click"):
+            parse(PROGRAM, price, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licensing_vm.codelists import ACTIONS, KINDS, MEDIA, TERRITORIES, CodeTree
+from licensing_vm.codelists import ACTIONS, CURRENCIES, KINDS, MEDIA, TERRITORIES, CodeTree
 
 
 def test_countries_and_their_groups() -> None:
@@ -13,6 +13,12 @@ def test_countries_and_their_groups() -> None:
     assert TERRITORIES.mask(["EU"]).bit_count() == 27
     assert TERRITORIES.mask(["EEA"]).bit_count() == 30
     assert TERRITORIES.mask(["WORLD"]) == TERRITORIES.everything
+
+
+def test_currencies() -> None:
+    assert len(CURRENCIES) == 177
+    assert all(len(code) == 3 and code.isascii() and code.isupper() for code in CURRENCIES)
+    assert not {"XXX", "XTS"} & CURRENCIES
 
 
 @pytest.mark.parametrize(

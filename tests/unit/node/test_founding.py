@@ -98,10 +98,14 @@ def test_what_is_no_validator(text: str, why: str) -> None:
         founding.parse_validator(text)
 
 
-@pytest.mark.parametrize("text", ["EUR", "eur:2", "EURO:2", "EUR:", "EUR:-1", "EUR:two", "EUR:²"])
+@pytest.mark.parametrize(
+    "text", ["EUR", "eur:2", "EURO:2", "EUR:", "EUR:-1", "EUR:two", "EUR:²", "EUR:" + "9" * 5_000]
+)
 def test_what_is_no_currency(text: str) -> None:
     with pytest.raises(founding.FoundingInvalid, match="is not three capitals and a scale"):
         founding.parse_currency(text)
+    with pytest.raises(founding.FoundingInvalid, match="none of ISO 4217"):
+        founding.parse_currency("EUX:2")
     assert founding.parse_currency("EUR:6") == Currency(code="EUR", scale=6)
 
 

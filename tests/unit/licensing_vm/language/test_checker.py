@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from licensing_vm.language.checker import Checked, check
 from licensing_vm.language.diagnostics import Code
+from licensing_vm.language.tokens import _UNSEEN
 from licensing_vm.program import model as m
 from licensing_vm.program.limits import LEGS_MAX, SOURCE_BYTES_MAX, TEXT_CHARS_MAX
 
@@ -512,7 +515,11 @@ def test_tests_that_cost_too_much_are_refused() -> None:
     assert codes(checked) == [Code.TOO_BIG]
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\x1b", "\x00", "\u200b", "\r", "\ud800"])
+@pytest.mark.parametrize("hidden", [
+    "\u202e", "\x1b", "\x00", "\u200b", "\r", "\ud800", "\u00ad", "\u034f", "\u115f", "\u180e", "\u206a",
+    "\u2800", "\u3164", "\ue000", "\ufe0f", "\uffa0", "\ufffb", "\uffff", "\U0001d173", "\U0001fffe",
+    "\U000e0041", "\U000e007f", "\U000e0100", "\U0010ffff",
+])  # fmt: skip
 def test_invisible_characters_are_refused(hidden: str) -> None:
     for place in (f'test "{hidden}x" {{ }}', f"# {hidden}x\n"):
         (found,) = build(tests=place).report.errors
@@ -602,3 +609,43 @@ def test_what_is_built_on_something_refused_is_refused_and_no_fault_of_ours(
     assert check(source).program is not None or rate
     assert taken in source
     assert code in codes(check(source.replace(taken, instead)))
+
+
+def test_what_is_unseen_is_a_table_of_our_own() -> None:
+    """It holds all that this Python's Unicode calls format, private or no character, but seen signs; and
+    nothing that people write."""
+    seen = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+    for code in (*range(0x20, 0x20000), *range(0xE0000, 0xE1000)):
+        char = chr(code)
+        kind = unicodedata.category(char)
+        if kind in ("Cc", "Cf", "Co", "Cs"):
+            assert bool(_UNSEEN.match(char)) is (code not in seen), hex(code)
+    for text in (
+        "Größe, Œuvre, 5\u00a0% – “x”",
+        "اتفاقية",
+        "许可证",
+        "ライセンス",
+        "הסכם",
+        "лицензия",
+        "अनुबंध",
+        "🎵",
+    ):
+        assert not _UNSEEN.search(text), text
+
+
+@pytest.mark.parametrize(
+    ("code", "known"),
+    [("EUR", True), ("XAU", True), ("XCG", True), ("JPY", True),
+     ("XXQ", False), ("XXX", False), ("XTS", False), ("XBT", False), ("EUX", False), ("DEM", False)],
+)  # fmt: skip
+def test_currencies_are_those_of_the_list(code: str, known: bool) -> None:
+    source = HEAD.format(
+        body="x pays fee to y;",
+        trigger="on activated",
+        params="",
+        facts="",
+        decls="",
+        tests="",
+        rounding="up",
+    ).replace("EUR", code)
+    assert codes(check(source)) == ([] if known else [Code.CODE_UNKNOWN])
