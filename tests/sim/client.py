@@ -55,7 +55,7 @@ class Client:
     id: bytes
     keyring: Keyring
     first_key: SigningKey | None = None  # of the sender; the newest, if not said
-    on_final: Callable[[SimNode], None] | None = None
+    on_committed: Callable[[], None] | None = None
     signed: SignedTransaction | None = None
     turned_seen: int = 0  # how often it was told that the id is still to be used
     _body: list[Command] = field(default_factory=list)

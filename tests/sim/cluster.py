@@ -15,6 +15,7 @@ from consensus import codec
 from consensus.messages import Message
 from licensing_vm.transition import Executed
 from node.core.effects import CoreMessage
+from node.ledger.indexes import receipt_of
 from node.net.peer_messages import (
     Batches,
     BatchesMissing,
@@ -182,8 +183,16 @@ class Cluster:
 
     def acknowledge(self, node: SimNode, transaction: Hash32, height: int) -> None:
         """A client at this node is told: final at this height, and durable."""
+        found = receipt_of(node.storage, transaction)
+        assert found is not None, "what is durable has a receipt"
         self.history.acks.append(
-            Ack(tick_us=self.world.now_us, node=node.index, transaction=transaction, height=height)
+            Ack(
+                tick_us=self.world.now_us,
+                node=node.index,
+                transaction=transaction,
+                height=height,
+                committed=found.read().committed,
+            )
         )
 
     def turn_away(self, node: SimNode, done: Executed) -> None:

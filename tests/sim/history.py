@@ -59,6 +59,7 @@ class Ack:
     node: int
     transaction: Hash32
     height: int
+    committed: bool = True  # or refused for good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,12 +30,12 @@ class Load:
 def load_of(seed: int) -> Load:
     """What a seed's clients do."""
     chance = Random(f"load {seed}")
-    meters = chance.random() < 0.3
+    meters = chance.random() < 0.22
     return Load(
-        shop=chance.random() < 0.25,
+        shop=chance.random() < 0.2,
         meters=meters,
-        keys=chance.random() < 0.35,
-        block_workers=chance.choice((1, 2, 3)) if chance.random() < 0.22 else 0,
+        keys=chance.random() < 0.22,
+        block_workers=chance.choice((1, 2, 3)) if chance.random() < 0.15 else 0,
     )
 
 

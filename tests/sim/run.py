@@ -129,8 +129,9 @@ class Run:
     def _days_pass(self) -> None:
         """Everybody's time of day moves on, nothing is on its way, and then there is a lot to close."""
         self.world.trace("clock", "days pass")
-        for node in self.cluster.nodes:
-            node.clock.step(2 * DAY_MS)
+        latest_ms = max(node.clock.now_ms() for node in self.cluster.nodes)
+        for node in self.cluster.nodes:  # set right: no block would say yet how late it is
+            node.clock.step(latest_ms + 2 * DAY_MS - node.clock.now_ms())
         self.workload.days_later()
         self.world.run_until(self.world.now_us + 260 * MS)
         self.world.run_until(self.world.now_us + SETTLE_US, lambda: self.settled)

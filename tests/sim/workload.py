@@ -14,7 +14,6 @@ from licet.crypto import SigningKey
 from licet.transactions import AddKey, Command, Deposit, Key, Money, RevokeKey, Transfer, Withdraw
 from licet.types import Hash32
 
-from node.ledger.indexes import receipt_of
 from tests.sim import metering, shop
 from tests.sim.client import Client, Commands, Keyring
 from tests.sim.cluster import Cluster
@@ -159,14 +158,8 @@ class Workload:
                 RevokeKey(public_key=self.keyring.newest(party).public_key),
             ]
 
-        def adopt(node: SimNode) -> None:
-            assert client.signed is not None
-            found = receipt_of(node.storage, client.signed.hash)
-            if found is not None and found.read().committed:
-                self.keyring.adopt(party, made)
-
         client = self._send_later(at_us, party, commands)
-        client.on_final = adopt
+        client.on_committed = partial(self.keyring.adopt, party, made)
 
     def _key_to_try(self, party: str) -> SigningKey | None:
         spare = self.keyring.spare.get(party, ())
@@ -220,8 +213,8 @@ class Workload:
         history, hash_ = self._cluster.history, client.signed.hash
         ack = next((ack for ack in history.acks if ack.transaction == hash_), None)
         if ack is not None:
-            if client.on_final is not None:
-                client.on_final(self._cluster.nodes[ack.node])
+            if ack.committed and client.on_committed is not None:
+                client.on_committed()
             return True
         turned = [one for one in history.turned if one.transaction == hash_]
         if len(turned) > client.turned_seen:
