@@ -3,7 +3,7 @@
     world, clock, network, disk     virtual time, and everything that can be wrong with machines
     shell, process, performer       a node's process: `ledger.assembly` and the contract's order of effects
     cluster                         four members and what a plan may do to them
-    load, workload, client          what is asked of them: drawn, made, signed, and sent until the id is used up
+    load, workload, client          what is asked of them: drawn, made, and sent until the id is used up
     shop, metering, metered.terms   what is sold; what is used, reported, closed by the day, owed and paid
     trouble, draw, run              what a seed means and how a run goes
     history, witness                what an outsider saw; the only input of `checkers/`

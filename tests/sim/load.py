@@ -34,8 +34,8 @@ def load_of(seed: int) -> Load:
     return Load(
         shop=chance.random() < 0.2,
         meters=meters,
-        keys=chance.random() < 0.22,
-        block_workers=chance.choice((1, 2, 3)) if chance.random() < 0.15 else 0,
+        keys=chance.random() < (0.4 if meters else 0.17),
+        block_workers=chance.choice((1, 2, 3)) if chance.random() < (0.4 if meters else 0.08) else 0,
     )
 
 
