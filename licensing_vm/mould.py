@@ -8,6 +8,7 @@ canonical encoding (a test holds it to that); it is a cache, never a second form
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
@@ -16,10 +17,22 @@ from typing import Any, Final, final
 from licet.records import encode, signed_varint, varint
 
 _TEXT_MARK: Final = "\x00\x01mould:{}\x01\x00"  # cannot occur in a valid name
-_INT_MARK: Final = (1 << 120) + 0x5EED  # cannot occur as an amount, a time or a height
+_INT_MARK: Final = (1 << 76) + 0x5EED  # cannot occur as an amount, a time or a height: those have 64 bits
+_POSITION_MAX: Final = 1 << 21
 _TEXT_HEAD, _TEXT_TAIL = (part.encode() for part in _TEXT_MARK.split("{}"))
-_INT_HEAD: Final = signed_varint(_INT_MARK)[:3]  # the 21 bits below a position, so the same in every mark
-_INT_TAIL_MAX: Final = len(signed_varint(_INT_MARK))
+# A mark's encoding: the 21 bits below a position are the same in every mark, then three bytes hold the
+# position, and the rest is the same again.
+_INT_BYTES: Final = signed_varint(_INT_MARK)
+_MARKS: Final = re.compile(
+    re.escape(_TEXT_HEAD)
+    + b"([0-9]+)"
+    + re.escape(_TEXT_TAIL)
+    + b"|"
+    + re.escape(_INT_BYTES[:3])
+    + b"([\x80-\xff]{3})"
+    + re.escape(_INT_BYTES[6:]),
+    re.DOTALL,
+)
 _LENGTHS: Final = tuple(varint(length) for length in range(128))
 
 
@@ -38,7 +51,8 @@ class Hole:
 
     @staticmethod
     def number(position: int) -> int:
-        return _INT_MARK + position * (1 << 20)
+        assert position < _POSITION_MAX, position
+        return _INT_MARK + (position << 20)
 
 
 def text_bytes(value: str) -> bytes:
@@ -61,28 +75,17 @@ number_bytes: Final = lru_cache(maxsize=1 << 16)(signed_varint)
 def _marks(data: bytes, holes: int) -> list[tuple[int, int, int]]:
     """Where the holes of an encoded pattern are: start, end, position. One pass, however many there are."""
     marks: list[tuple[int, int, int]] = []
-    at = data.find(_TEXT_HEAD)
-    while at >= 0:
-        end = data.index(_TEXT_TAIL, at) + len(_TEXT_TAIL)
-        position = int(data[at + len(_TEXT_HEAD) : end - len(_TEXT_TAIL)])
-        marks.append((at - len(varint(end - at)), end, position))
-        at = data.find(_TEXT_HEAD, end)
-    at = data.find(_INT_HEAD)
-    while at >= 0:
-        end = at
-        zigzag = 0
-        while end < len(data) and end - at < len(_INT_HEAD) + _INT_TAIL_MAX:
-            byte = data[end]
-            zigzag |= (byte & 0x7F) << 7 * (end - at)
-            end += 1
-            if byte < 0x80:
-                break
-        position = ((zigzag >> 1) - _INT_MARK) >> 20
-        found = 0 <= position < holes and data.startswith(signed_varint(Hole.number(position)), at)
-        if found:
-            marks.append((at, end, position))
-        at = data.find(_INT_HEAD, end if found else at + 1)
-    return sorted(marks)
+    for found in _MARKS.finditer(data):
+        begin, end = found.span()
+        text, number = found.groups()
+        if text is not None:
+            begin -= len(varint(end - begin))  # the length stands before it
+            position = int(text)
+        else:
+            position = number[0] & 0x7F | (number[1] & 0x7F) << 7 | (number[2] & 0x7F) << 14
+        assert position < holes, (position, holes)
+        marks.append((begin, end, position))
+    return marks
 
 
 @final

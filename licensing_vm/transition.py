@@ -30,7 +30,6 @@ from licet.types import ChainId, Hash32
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.genesis import initial_entries
 from licensing_vm.domain.periods import simulate
-from licensing_vm.domain.reach import WORK_PER_BLOCK
 from licensing_vm.domain.table import COMMANDS, declared_cost, scope_of
 from licensing_vm.errors import BLOCK_FULL, Refused
 from licensing_vm.faults import FaultSeen, seen, verdict
@@ -138,7 +137,11 @@ class Machine:
         self._chain_id = genesis.chain_id() if chain_id is None else chain_id
         self._window = genesis.parameters.window_ms
         self._state = State(reader.get, cache_entries)
-        self._context = Context(self._state, open_registration=genesis.parameters.open_registration)
+        self._context = Context(
+            self._state,
+            open_registration=genesis.parameters.open_registration,
+            declared_of=declared_cost,
+        )
         self._context.height = height
         self._recent = RecentIds(self._window)
         self._pending = False
@@ -154,7 +157,10 @@ class Machine:
         assert not self._pending, "commit or discard the last block first"
         self._pending = True
         self._recent.open(block.timestamp_ms)
-        self._context.open_block(block.height, block.timestamp_ms)
+        # What all declare is set aside first: work that terms ask for never takes it from them (C-16).
+        declared = sum([declared_cost(tx.body) for tx in block.transactions])
+        self._context.open_block(block.height, block.timestamp_ms, declared)
+        room = self._context.work_left
         self._faults = []
         executed = [self._one(tx, index) for index, tx in enumerate(block.transactions)]
         return BlockResult(
@@ -164,7 +170,7 @@ class Machine:
             created=self._state.created,
             executed=executed,
             rows=self._context.rows,
-            work=WORK_PER_BLOCK - self._context.work_left,
+            work=room - self._context.work_left,
             faults=tuple(self._faults),
             notes=self._state.notes,
             starts=self._state.starts,

@@ -28,7 +28,7 @@ from licensing_vm.domain.booking import Case, run_clauses
 from licensing_vm.domain.bound import EXCLUSIVE_NAMES, Bound, GrantPlan
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical
-from licensing_vm.domain.reach import TITLE, too_wide
+from licensing_vm.domain.reach import MET_ITEM, TITLE, too_wide
 from licensing_vm.domain.rights import reserve
 from licensing_vm.domain.title import missing_title
 from licensing_vm.errors import Refused
@@ -36,6 +36,7 @@ from licensing_vm.events import event_record
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Span, Trigger
 
+SALE_FREE: Final = 9  # units of work that accepting an offer declares: a few payees, a grant
 AHEAD_MAX_MS: Final = 3_653 * DAY_MS  # rights begin within ten years of signing
 _ACTIVATED: Final = (Trigger.ACTIVATED, NONE)
 
@@ -81,6 +82,7 @@ class Sale:
         "seen",
         "spans",
         "titles",
+        "titling",
         "work",
     )
 
@@ -89,13 +91,23 @@ class Sale:
         self.days: dict[int, tuple[int, ...]] = {}  # day of the start -> days to each span's end
         self.seen: dict[int, tuple[Rights, int]] = {}
         self.titles = tuple(title_of(context, plan, bound) for plan in bound.grants)
-        dated = TITLE * sum(title.bounded for title in self.titles)
+        dated = sum(TITLE + len(title.claims) for title in self.titles if title.bounded)
+        self.titling = sum(TITLE + MET_ITEM * len(title.claims) for title in self.titles if title.claims)
         self.fits = bound.within(dated)
         self.work = bound.reached(*_ACTIVATED) + dated
         self.agreement = _agreement_mould(bound, offer, self.spans)
         self.event = _event_mould(bound, offer)
         self.parties = dict.fromkeys(party for party in bound.roles if party)
         self.index = tuple(_index_rows(bound))
+
+    def pay_for_titles(self, context: Context, bound: Bound) -> None:
+        """The claims that the grants rest on, read and added up: once in a block, whether or not this node
+        has done it before."""
+        if self.titling:
+            key, changes = (bound.scope, bound.owner, bound.assets, "titles"), context.state.changes
+            if context.bound_in_block.get(key) != changes:
+                context.bound_in_block[key] = changes
+                context.took(self.titling)
 
     def ends(self, start: int) -> list[int]:
         """The end of each span from a start. Months are civil, so the length depends on the day only."""
@@ -142,10 +154,13 @@ def sale_of(context: Context, bound: Bound, offer: str, signatories: tuple[str, 
     sale = bound.extra
     if sale is None:
         sale = Sale(context, bound, offer)
+        sale.pay_for_titles(context, bound)
         for title in sale.titles:
             if not title.bounded:
                 check_title(title, context.now, add_span(context.now, title.plan.during), signatories)
         bound.extra = sale
+    else:
+        sale.pay_for_titles(context, bound)
     assert isinstance(sale, Sale)
     return sale
 
@@ -164,7 +179,7 @@ def activate(
     context.must_be_new(key, "an agreement", agreement)
     if not sale.fits:
         raise too_wide(agreement=agreement)
-    context.spend(sale.work)
+    context.spend(max(0, sale.work - SALE_FREE) if bound.open_role != NONE else sale.work)
     roles = bound.roles
     if bound.open_role != NONE:
         roles = (*roles[: bound.open_role], buyer, *roles[bound.open_role + 1 :])

@@ -37,10 +37,12 @@ from licet.transactions import (
 from licensing_vm.calendar import add_span
 from licensing_vm.codelists import KINDS
 from licensing_vm.domain.activation import activate, check_title, sale_of, start_of_rights, title_of
+from licensing_vm.domain.assets import claims_work
 from licensing_vm.domain.bound import Bound, grain_factor, grant_plans, must_fit
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical, parse
 from licensing_vm.domain.programs import Terms, terms_of
+from licensing_vm.domain.reach import MET_ITEM, TITLE
 from licensing_vm.errors import Refused
 from licensing_vm.program.binding import bind
 from licensing_vm.program.errors import BindingRefused
@@ -48,6 +50,7 @@ from licensing_vm.program.model import Program, Value
 
 BOUND_KEPT: Final = 8_192
 OFFER_ASSETS_MAX: Final = 1_024
+PLANNED: Final = 12  # work of a grant on one asset when it is offered: the asset read, its title looked at
 OFFER_GRANTS_MAX: Final = 2_048  # grants times assets: each has its title checked
 
 
@@ -129,11 +132,12 @@ def signatories_of(context: Context, roles: Iterable[str], assets: Iterable[str]
     """Which of the parties bound, and of the assets' registrants and claimants, signed."""
     candidates = {role for role in roles if role}
     for name in assets:
-        claims = context.state.get(claims_key(name), ClaimList)
+        claims = context.meet(claims_key(name), ClaimList, claims_work)
         if claims is None or not claims.claims:
             candidates.add(context.asset(name).registrant)
         else:
             candidates.update(claim.holder for claim in claims.claims)
+    context.compare(len(candidates))
     return tuple(party for party in sorted(candidates) if context.signed_by(party, "license"))
 
 
@@ -168,6 +172,7 @@ def create_offer(context: Context, command: CreateOffer) -> None:
     signatories = signatories_of(context, roles, (asset for _, asset in pairs))
     for plan in grant_plans(program, params, pairs):
         title = title_of(context, plan)
+        context.spend(PLANNED + (TITLE + len(title.claims) if title.claims else 0))
         check_title(title, context.now, add_span(context.now, plan.during), signatories)
     open_role = program.roles[roles.index("")].name
     context.state.define(
@@ -211,12 +216,17 @@ def withdraw_offer(context: Context, command: WithdrawOffer) -> None:
         raise Refused("NOT_SIGNED", f"{context.sender} did not sign this offer.", {"offer": command.offer})
     if offer.withdrawn:
         raise Refused("OFFER_CLOSED", "The offer is withdrawn already.", {"offer": command.offer})
+    context.spend(MET_ITEM * len(offer.assets))  # the record is written again
     context.state.define(offer_key(command.offer), replace(offer, withdrawn=True))
     context.event("offer.withdrawn", {"offer": command.offer}, (role.value for role in offer.roles))
 
 
+def _offer_items(offer: Offer) -> int:
+    return MET_ITEM * (len(offer.roles) + len(offer.params) + len(offer.assets))
+
+
 def _offer(context: Context, name: str) -> Offer:
-    offer = context.state.get(offer_key(name), Offer)
+    offer = context.meet(offer_key(name), Offer, _offer_items)
     if offer is None:
         raise Refused("UNKNOWN_OFFER", f"There is no offer {name!r}.", {"offer": name})
     return offer
@@ -241,6 +251,7 @@ def accept_offer(context: Context, command: AcceptOffer) -> None:
 def bound_offer(context: Context, offer: Offer, chosen: tuple[AssetBinding, ...]) -> Bound:
     """The offer's terms bound to the assets chosen, from the cache while all it was made of stands."""
     key = (offer.offer, tuple([binding.asset for binding in chosen]) if chosen else ())
+    context.must_have_room(1)  # where nothing is left nothing is bound, whatever this node has ready
     kept = context.prepared
     bound: Bound | None = kept.get(key)
     if bound is not None and bound.holds(context):
@@ -257,6 +268,7 @@ def bound_offer(context: Context, offer: Offer, chosen: tuple[AssetBinding, ...]
         owner=offer.offer,
         roles=tuple(bound_roles.get(role.name, "") for role in program.roles),
         params=stored_params(program, offer.params),
+        text_bytes=sum(len(param.value) for param in offer.params),
         assets=_chosen_assets(program, offer, chosen),
     )
     bound.depend(context, offer_key(offer.offer), Offer)
@@ -309,6 +321,7 @@ def create_agreement(context: Context, command: CreateAgreement) -> None:
         owner=command.agreement,
         roles=roles,
         params=bind_params(program, command.params),
+        text_bytes=sum(len(param.value) for param in command.params),
         assets=tuple(assets[0] for assets in slots),
     )
     signatories = tuple(sorted(set(roles)))
@@ -322,6 +335,8 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
     """The terms of an agreement that exists, as it pinned them; for an accepted offer's, with its role
     open as in the offer, so that all its agreements share one."""
     assets = tuple([asset.value for asset in agreement.assets])
+    offer = _offer(context, agreement.offer) if agreement.offer else None
+    context.must_have_room(1)  # where nothing is left nothing is bound, whatever this node has ready
     kept = context.prepared
     key = (agreement.offer or agreement_key(agreement.agreement), assets, agreement.versions)
     bound: Bound | None = kept.get(key)
@@ -330,8 +345,7 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
         return bound
     terms = terms_of(context, agreement.program_hash)
     roles = tuple(role.value for role in agreement.roles)
-    if agreement.offer:
-        offer = _offer(context, agreement.offer)
+    if offer is not None:
         given = {role.name: role.value for role in offer.roles}
         roles = tuple(given.get(role.name, "") for role in terms.program.roles)
     bound = Bound(
@@ -341,6 +355,7 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
         owner=agreement.offer or agreement.agreement,
         roles=roles,
         params=stored_params(terms.program, agreement.params),
+        text_bytes=sum(len(param.value) for param in agreement.params),
         assets=assets,
         versions=agreement.versions,
     )

@@ -28,6 +28,7 @@ from licet.transactions import AddAssetVersion, RegisterAsset, RegisterClaim, Se
 
 from licensing_vm.codelists import ACTIONS, KINDS, TERRITORIES
 from licensing_vm.domain.context import Context
+from licensing_vm.domain.reach import MET_FREE, MET_ITEM
 from licensing_vm.domain.title import ANY, WHOLE_PPM, overlaps_beyond_whole
 from licensing_vm.errors import Refused
 from licensing_vm.program.limits import ANCESTORS_MAX
@@ -86,6 +87,11 @@ def _note_version(
             height=context.height,
         ),
     )
+
+
+def claims_work(listed: ClaimList) -> int:
+    """The work of reading an asset's claims."""
+    return MET_ITEM * (len(listed.claims) - MET_FREE)
 
 
 def own_asset(context: Context, name: str) -> Asset:
@@ -148,7 +154,7 @@ def register_claim(context: Context, command: RegisterClaim) -> None:
     context.party(command.holder)
     claim = _checked_claim(context, command)
     context.must_sign((asset.registrant,), "license", "A claim is recognised when the registrant signs it")
-    listed = context.state.get(claims_key(command.asset), ClaimList) or ClaimList(claims=())
+    listed = context.meet(claims_key(command.asset), ClaimList, claims_work) or ClaimList(claims=())
     if len(listed.claims) >= CLAIMS_MAX:
         raise Refused("TOO_MANY", f"An asset has at most {CLAIMS_MAX} claims.")
     contested = overlaps_beyond_whole(claim, listed.claims)
@@ -191,10 +197,14 @@ def _payout_of_claims(registrant: str, claims: Iterable[Claim]) -> tuple[PayoutS
     return tuple(PayoutShare(party=party, share_ppm=share) for party, share in shares.items())
 
 
+def _too_many_payees() -> Refused:
+    return Refused("TOO_MANY", f"A payout sheet has at most {PAYOUT_LEGS_MAX} payees.")
+
+
 def _set_payout(context: Context, asset: Asset, payout: tuple[PayoutShare, ...], *, stated: bool) -> None:
     """A new version of the sheet; its T begins at zero (L-5)."""
     if len(payout) > PAYOUT_LEGS_MAX:
-        raise Refused("TOO_MANY", f"A payout sheet has at most {PAYOUT_LEGS_MAX} payees.")
+        raise _too_many_payees()
     version = asset.payout_version + 1
     context.state.define(
         asset_key(asset.asset),
@@ -208,8 +218,10 @@ def _set_payout(context: Context, asset: Asset, payout: tuple[PayoutShare, ...],
 
 
 def set_payout_sheet(context: Context, command: SetPayoutSheet) -> None:
+    if len(command.legs) > PAYOUT_LEGS_MAX:
+        raise _too_many_payees()
     asset = context.asset(command.asset)
-    listed = context.state.get(claims_key(command.asset), ClaimList) or ClaimList(claims=())
+    listed = context.meet(claims_key(command.asset), ClaimList, claims_work) or ClaimList(claims=())
     holders = [asset.registrant, *(claim.holder for claim in listed.claims)]
     context.must_sign(holders, "license", "A payout sheet is set by the registrant and every claim's holder")
     parties = [leg.party for leg in command.legs]

@@ -12,22 +12,28 @@ the lineage versions of the slots that the split's lineages follow). The currenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, final
 
 from licet.entities import Asset, ClaimList, CurrencyEntry, asset_key, claims_key, sheet_key, split_key
 
 from licensing_vm.codelists import ACTIONS, MEDIA, TERRITORIES
-from licensing_vm.domain.context import Context
+from licensing_vm.domain.context import Context, asset_work
 from licensing_vm.domain.programs import Terms
 from licensing_vm.domain.reach import (
+    BINDING,
+    BOUND_GRANT,
+    BOUND_ITEM,
+    BOUND_LEG,
+    CODES,
     COMMAND_MAX,
     GAS,
     GRANT,
     OBLIGATION,
     POSTING,
+    READING_MAX,
     SHEET_RESERVED,
-    binding_of,
+    TEXT_BYTES,
     too_wide,
 )
 from licensing_vm.errors import Refused
@@ -127,6 +133,8 @@ class Bound:
         "owner",
         "params",
         "reach",
+        "read",
+        "reading_left",
         "roles",
         "scope",
         "sources",
@@ -147,8 +155,11 @@ class Bound:
         params: tuple[Value, ...],
         assets: tuple[str, ...],
         versions: tuple[int, ...] | None = None,
+        text_bytes: int = 0,
     ) -> None:
-        """`versions` are the assets' as an agreement pinned them; None for their current ones."""
+        """`text_bytes` is the length of the parameters' texts.
+
+        `versions` are the assets' as an agreement pinned them; None for their current ones."""
         program = terms.program
         self.terms = terms
         self.scope = scope
@@ -160,7 +171,9 @@ class Bound:
         self.currency = context.currency(program.currency)
         self.factor = grain_factor(program, self.currency)
         self.assets = tuple(self._asset(context, asset) for asset in assets)
-        self.binding = binding_of(_legs(program, self.assets))
+        self.binding = self._binding(text_bytes)
+        self.read: list[tuple[bytes, int]] = []  # ancestors' records and the work of reading them
+        self.reading_left = READING_MAX
         self.pay_for_binding(context)
         pinned = tuple(asset.version for asset in self.assets) if versions is None else versions
         lineages = self._lineages(program)
@@ -194,11 +207,43 @@ class Bound:
     def pay_for_binding(self, context: Context) -> None:
         """Spend the work of binding these terms: once in a block while nothing they may rest on changes,
         whether or not this node had them ready."""
-        if self.binding:
-            key, changes = (self.scope, self.owner, self.assets), context.state.changes
-            if context.bound_in_block.get(key) != changes:
-                context.spend(self.binding)
-                context.bound_in_block[key] = changes
+        self.terms.pay_for_loading(context)
+        key, changes = (self.scope, self.owner, self.assets), context.state.changes
+        if context.bound_in_block.get(key) != changes:
+            context.spend(self.binding)
+            context.bound_in_block[key] = changes
+            for ancestor, units in self.read:
+                self._pay_for_reading(context, ancestor, units)
+
+    def _pay_for_reading(self, context: Context, key: bytes, units: int) -> None:
+        """An ancestor's record may be long: whoever binds terms to it first in a block pays for it."""
+        if key not in context.met:
+            context.met.add(key)
+            context.took(units)
+
+    def _ancestor(self, context: Context, name: str) -> Asset:
+        found = self._asset(context, name)
+        units = min(asset_work(found), self.reading_left)
+        if units:
+            self.reading_left -= units
+            key = asset_key(name)
+            self.read.append((key, units))
+            self._pay_for_reading(context, key, units)
+        return found
+
+    def _binding(self, text_bytes: int) -> int:
+        """The work of binding: known from the program, the assets and how long the parameters are."""
+        program = self.terms.program
+        legs, lineages = self.terms.legs
+        legs += sum(len(self.assets[slot].ancestors) for slot in lineages)
+        units = BINDING + BOUND_LEG * legs + text_bytes // TEXT_BYTES
+        units += BOUND_ITEM * (len(program.roles) + len(program.params) + len(self.assets))
+        for grant in program.grants:
+            codes = len(grant.actions)
+            for dimension in (Kind.TERRITORY, Kind.MEDIUM):
+                codes += len(codes_of(grant.where, dimension, self.params))
+            units += len(grant.slots) * (BOUND_GRANT + CODES * codes)
+        return units
 
     def depend(self, context: Context, key: bytes, kind: type[Any]) -> Any:
         """Read a record that this object stands or falls with."""
@@ -230,7 +275,7 @@ class Bound:
             if isinstance(payee, int):
                 legs.append(Leg(payee, self.roles[payee], ""))
                 continue
-            ancestor = self._asset(context, payee.decode())
+            ancestor = self._ancestor(context, payee.decode())
             if len(ancestor.payout) > 1:
                 key = sheet_key(ancestor.asset, ancestor.payout_version, program.currency)
                 weights = tuple(share.share_ppm for share in ancestor.payout)
@@ -300,17 +345,6 @@ class Bound:
         return ".".join(parts)
 
 
-def _legs(program: Program, assets: Sequence[Asset]) -> int:
-    """How many legs the splits have on these assets; payees of ancestors' sheets are counted as work."""
-    count = 0
-    for clause in program.clauses:
-        for split in clause.splits:
-            for leg in split.legs:
-                many = leg.kind in (LegKind.LINEAGE, LegKind.BUDGET)
-                count += len(assets[program.lineages[leg.target].slot].ancestors) if many else 1
-    return count
-
-
 def must_fit(program: Program) -> None:
     """Refuse an offer of terms that could never be sold: each leg is one payee at least."""
     legs = sum(len(split.legs) for clause in program.clauses for split in clause.splits)
@@ -323,7 +357,7 @@ def must_fit(program: Program) -> None:
                 each = POSTING if op is Op.PAYS else OBLIGATION
                 direct = sum(leg.kind in (LegKind.SHARE, LegKind.REST) for leg in clause.splits[args[2]].legs)
                 reach[where] += each * direct
-    if any(binding_of(legs) + units > COMMAND_MAX for units in reach.values()):
+    if any(BINDING + BOUND_LEG * legs + units > COMMAND_MAX for units in reach.values()):
         raise too_wide(template=f"{program.name} {program.version}")
 
 

@@ -30,9 +30,9 @@ from licet.entities import (
 from licet.errors import LicetError
 from licet.receipts import JournalEntry
 from licet.records import encode, signed_varint, varint
-from licet.transactions import Command, RegisterParty, Transaction
+from licet.transactions import Command, RegisterParty, Transaction, TransactionBody
 
-from licensing_vm.domain.reach import WORK_PER_BLOCK, too_wide
+from licensing_vm.domain.reach import ENOUGH, MET_FREE, MET_ITEM, room_beside, too_wide
 from licensing_vm.errors import Refused, refusal_record
 from licensing_vm.events import event_bytes
 from licensing_vm.mould import blob_bytes, number_bytes, text_bytes
@@ -42,6 +42,23 @@ T = TypeVar("T")
 
 FOREVER_MS: Final = 1 << 62
 ANSWERS_KEPT: Final = 1 << 16  # about authority
+PARTIES_FREE: Final = 8  # whose signatures a command's declared cost pays for
+
+
+def _full() -> Refused:
+    return Refused("BLOCK_FULL", "The block has no room left for the work of this transaction.")
+
+
+def asset_work(asset: Asset) -> int:
+    """The work of reading an asset that others derive from."""
+    rows = 5 * len(asset.ancestors) + 3 * len(asset.parents) + 2 * len(asset.payout)
+    return MET_ITEM + rows + 4 * len(asset.external_ids) + len(asset.content_hashes)
+
+
+def _agreement_items(agreement: Agreement) -> int:
+    """The work of reading an agreement beyond what every command that names one declares."""
+    items = 2 * len(agreement.grants) + len(agreement.params) + len(agreement.roles) + len(agreement.assets)
+    return (items - MET_FREE) * MET_ITEM
 
 
 @final
@@ -54,11 +71,13 @@ class Context:
         "_tx",
         "bound_in_block",
         "currencies",
+        "declared_of",
         "entries",
         "events",
         "height",
         "height_bytes",
         "index",
+        "met",
         "now",
         "open_registration",
         "parties",
@@ -71,11 +90,15 @@ class Context:
         "time_bytes",
         "unfunded",
         "work_asked",
+        "work_before",
         "work_left",
     )
 
-    def __init__(self, state: State, *, open_registration: bool) -> None:
+    def __init__(
+        self, state: State, *, open_registration: bool, declared_of: Callable[[TransactionBody], int]
+    ) -> None:
         self.state = state
+        self.declared_of = declared_of  # what a transaction declares, see `domain.table`
         self.open_registration = open_registration
         self.height = 0
         self.now = 0
@@ -85,6 +108,8 @@ class Context:
         self.unfunded = False
         self.work_left = 0  # of the block's budget
         self.work_asked = 0  # by this transaction
+        self.work_before = 0  # what was left when it began
+        self.met: set[bytes] = set()  # long records whose reading was paid for in this block
         self.bound_in_block: dict[Any, int] = {}  # terms whose binding was paid for, see `domain.bound`
         self.events: list[bytes] = []
         self.entries: list[bytes] = []
@@ -98,13 +123,15 @@ class Context:
 
     # -- life cycle ---------------------------------------------------------
 
-    def open_block(self, height: int, now_ms: int) -> None:
+    def open_block(self, height: int, now_ms: int, declared: int = 0) -> None:
+        """`declared` is what the block's transactions declare, for which room is set aside (C-16)."""
         self.height = height
         self.now = now_ms
         self.rows = 0
-        self.work_left = WORK_PER_BLOCK
+        self.work_left = self.work_before = room_beside(declared)
         self.work_asked = 0
         self.bound_in_block.clear()
+        self.met.clear()
         self.height_bytes = signed_varint(height)
         self.time_bytes = signed_varint(now_ms)
 
@@ -118,6 +145,7 @@ class Context:
         self.parties = {self.sender: None}
         self._rows_before = self.rows
         self.work_asked = 0
+        self.work_before = self.work_left
         self.state.begin()
 
     def begin_unsigned(self) -> None:
@@ -165,7 +193,7 @@ class Context:
         return found
 
     def agreement(self, agreement: str) -> Agreement:
-        found = self.state.get(agreement_key(agreement), Agreement)
+        found = self.meet(agreement_key(agreement), Agreement, _agreement_items)
         if found is None:
             raise Refused(
                 "UNKNOWN_AGREEMENT", f"There is no agreement {agreement!r}.", {"agreement": agreement}
@@ -239,13 +267,20 @@ class Context:
         return found is not None and self._signs(found.keys, scope) > 0
 
     def must_sign(self, parties: Iterable[str], scope: str, why: str) -> None:
-        missing = sorted({party for party in parties if not self.signed_by(party, scope)})
+        named = dict.fromkeys(parties)
+        self.compare(len(named))
+        missing = sorted(party for party in named if not self.signed_by(party, scope))
         if missing:
             raise Refused(
                 "NOT_SIGNED",
                 f"{why}: {', '.join(missing)} did not sign.",
                 {"missing": ", ".join(missing), "scope": scope},
             )
+
+    def compare(self, parties: int) -> None:
+        """Pay for looking among the signers for keys of so many parties; a few are free."""
+        if parties > PARTIES_FREE:
+            self.spend((parties - PARTIES_FREE) * (2 + 2 * len(self._tx.signatures)))
 
     # -- work ---------------------------------------------------------------
 
@@ -256,13 +291,44 @@ class Context:
         self.work_asked += units
         self.work_left -= units
 
+    def took(self, units: int) -> None:
+        """Pay for work whose size is only known once it is done: with all that is left, if need be, and then
+        nothing more is begun. So a block overdraws by one such step at most."""
+        if units <= self.work_left:
+            self.work_asked += units
+            self.work_left -= units
+            return
+        self.work_left = 0
+        alone = self._room_alone()
+        if self.work_before >= min(ENOUGH, alone):
+            raise too_wide(block=str(alone))
+        raise _full()
+
+    def _room_alone(self) -> int:
+        """The work there is room for in a block that holds this transaction and no other."""
+        return room_beside(self.declared_of(self._tx.body))
+
+    def meet(self, key: bytes, kind: type[T], work_of: Callable[[T], int]) -> T | None:
+        """Read a record that may be long. Whoever meets it first in a block pays for its reading, whether or
+        not this node has it decoded."""
+        if key in self.met:
+            return self.state.get(key, kind)
+        self.must_have_room(1)
+        found = self.state.get(key, kind)
+        if found is not None:
+            self.met.add(key)
+            units = work_of(found)
+            if units > 0:
+                self.took(units)
+        return found
+
     def must_have_room(self, units: int) -> None:
         """Refuse what may be more work than this block has left, or than any block has."""
         if units > self.work_left:
-            asked = self.work_asked + units
-            if asked > WORK_PER_BLOCK:
-                raise too_wide(work=str(asked), block=str(WORK_PER_BLOCK))
-            raise Refused("BLOCK_FULL", "The block has no room left for the work of this transaction.")
+            asked, alone = self.work_asked + units, self._room_alone()
+            if asked > alone:
+                raise too_wide(work=str(asked), block=str(alone))
+            raise _full()
 
     # -- effects ------------------------------------------------------------
 

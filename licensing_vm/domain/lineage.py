@@ -15,7 +15,7 @@ from licet.transactions import LinkLineage
 
 from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
-from licensing_vm.money.lineage import ancestor_weights
+from licensing_vm.money.lineage import walk_ancestors
 
 RELATIONS: Final = (
     "derived",
@@ -28,6 +28,9 @@ RELATIONS: Final = (
     "style_of",
 )
 PARENTS_MAX: Final = 64
+WALKED: Final = 2  # units of work of a link walked up, and
+ANCESTOR: Final = 8  # of an ancestor written down
+LINK_FREE: Final = 300  # of which the declared cost pays for so many
 
 
 def link_lineage(context: Context, command: LinkLineage) -> None:
@@ -62,11 +65,14 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
         evidence_hash=command.evidence_hash,
     )
     parents = (*child.parents, edge)
-    weights = ancestor_weights(
+    context.must_have_room(1)
+    weights, walked = walk_ancestors(
         child.asset.encode(),
         [(edge.parent.encode(), edge.rate_e9) for edge in parents],
         lambda key: [(edge.parent.encode(), edge.rate_e9) for edge in context.asset(key.decode()).parents],
     )
+    # The walk is bounded (L-13), and read before it can be counted.
+    context.took(max(0, WALKED * walked + ANCESTOR * len(weights) - LINK_FREE))
     ancestors = tuple(
         Ancestor(
             asset=row.key.decode(),

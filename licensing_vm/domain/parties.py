@@ -48,8 +48,10 @@ def register_party(context: Context, command: RegisterParty) -> None:
         raise Refused("INVALID_PARTY", f"A party is one of {', '.join(KINDS)}.", {"kind": command.kind})
     if not 0 < len(command.name.encode()) <= NAME_BYTES_MAX:
         raise Refused("INVALID_PARTY", f"A party's name has 1 to {NAME_BYTES_MAX} bytes.")
+    if not 0 < len(command.keys) <= KEYS_MAX:
+        raise Refused("INVALID_KEY", f"A party has 1 to {KEYS_MAX} different keys.")
     keys = tuple(_key(key) for key in command.keys)
-    if not 0 < len(keys) <= KEYS_MAX or len({key.public_key for key in keys}) != len(keys):
+    if len({key.public_key for key in keys}) != len(keys):
         raise Refused("INVALID_KEY", f"A party has 1 to {KEYS_MAX} different keys.")
     if _needs_master(keys):
         raise Refused("LAST_KEY", "A party needs a key of scope 'all' or 'govern' that does not expire.")

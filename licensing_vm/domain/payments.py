@@ -31,7 +31,7 @@ from licensing_vm.domain.context import Context
 from licensing_vm.domain.money import checked_amount
 from licensing_vm.domain.periods import close_if_done
 from licensing_vm.domain.programs import terms_of
-from licensing_vm.domain.reach import GROUP_MAX, OBLIGATION, OPEN_ITEM, OPEN_MAX
+from licensing_vm.domain.reach import GROUP_MAX, OPEN_ITEM, OPEN_MAX, PAID
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import move, paying_issuer
 from licensing_vm.money.split import Splitter
@@ -81,7 +81,7 @@ def pay(context: Context, command: Pay) -> None:
             f"One payment settles at most {GROUP_MAX} obligations: pay {whole} first.",
             {"obligations": str(len(paid)), "first": str(whole)},
         )
-    context.spend(len(paid) * OBLIGATION)
+    context.spend(len(paid) * PAID)
     left = {item.number: item.outstanding - paid.get(item.number, 0) for item in own}
     open_ = tuple(
         replace(item, outstanding=left[item.number]) if item.number in left else item

@@ -15,10 +15,11 @@ from licet.entities import StoredProgram, program_key
 from licet.types import Hash32
 
 from licensing_vm.domain.context import Context
+from licensing_vm.domain.reach import loading_of
 from licensing_vm.errors import Refused
 from licensing_vm.program.codegen import LoadedProgram
 from licensing_vm.program.encoding import decode
-from licensing_vm.program.model import Op, Program, Trigger
+from licensing_vm.program.model import LegKind, Op, Program, Trigger
 
 PROGRAMS_KEPT: Final = 1024
 
@@ -32,7 +33,9 @@ class Terms:
         "debtors",
         "fact_named",
         "hash",
+        "legs",
         "loaded",
+        "loading",
         "named",
         "owing",
         "period_named",
@@ -40,11 +43,25 @@ class Terms:
         "spans_of_fact",
     )
 
-    def __init__(self, program: Program, hash_: Hash32) -> None:
+    def pay_for_loading(self, context: Context) -> None:
+        """Spend the work of loading the program: once in a block, whether or not this node has it loaded."""
+        if self.hash not in context.met:
+            context.spend(self.loading)
+            context.met.add(self.hash)
+
+    def __init__(self, program: Program, hash_: Hash32, code_bytes: int) -> None:
         """`hash_` names a program that was verified when it was published, so it is not verified again."""
         self.program = program
         self.loaded = LoadedProgram(program, verified_as=hash_)
         self.hash = hash_
+        self.loading = loading_of(code_bytes)
+        # How many legs the splits have, and the slots whose ancestors come on top, a split at a time.
+        kinds = [leg for clause in program.clauses for split in clause.splits for leg in split.legs]
+        lineages = [leg for leg in kinds if leg.kind in (LegKind.LINEAGE, LegKind.BUDGET)]
+        self.legs = (
+            len(kinds) - len(lineages),
+            tuple(program.lineages[leg.target].slot for leg in lineages),
+        )
         self.named = f"{program.name} {program.version}"
         self.fact_named = MappingProxyType({fact.name: at for at, fact in enumerate(program.facts)})
         self.period_named = MappingProxyType({period.name: at for at, period in enumerate(program.periods)})
@@ -101,8 +118,13 @@ def terms_of(context: Context, program_hash: bytes) -> Terms:
                 {"program_hash": program_hash.hex()},
             )
         assert hash_tagged(Tag.PROGRAM, stored.code) == program_hash, "what is stored is what was published"
-        found = Terms(decode(stored.code), Hash32(program_hash))
+        if program_hash not in context.met:
+            context.spend(loading_of(len(stored.code)))
+            context.met.add(program_hash)
+        found = Terms(decode(stored.code), Hash32(program_hash), len(stored.code))
         if len(kept) >= PROGRAMS_KEPT:
             kept.pop(next(iter(kept)))
         kept[program_hash] = found
+    else:
+        found.pay_for_loading(context)
     return found

@@ -5,8 +5,11 @@ So execution counts: a command spends what it reaches from the block's budget of
 does not fit is refused with `BLOCK_FULL`, consumes nothing, and fits into a later block. Terms that could
 never fit are refused when an agreement is made (`TOO_WIDE`).
 
-The unit is one posting of cash (about 0.8 µs). Counts, never measures: the same on every node, whatever
-it has in its caches.
+The unit is one posting of cash (about 0.8 µs). Declared costs and work share one budget, because both are
+time of the same block: what a block's bytes declare is set aside before its first transaction, and work
+has the rest. Weights are those of a machine that has just started, measured with the state tree and the
+write batch (`tests.bench.worst_block`). Counts, never measures: the same on every node, whatever it has in
+its caches.
 """
 
 from __future__ import annotations
@@ -17,29 +20,53 @@ from licensing_vm.errors import Refused
 from licensing_vm.program.limits import LEGS_MAX
 
 POSTING: Final = 1  # of cash, to one payee
-OBLIGATION: Final = 20  # an obligation to one payee: a record, index rows, an event, two postings
+OBLIGATION: Final = 36  # an obligation to one payee: a record, index rows, an event, two postings
+PAID: Final = 44  # an obligation that a payment touches: its record read and written, four postings
 GRANT: Final = 4  # a grant on one asset: exclusivity, the agreement's record
-TITLE: Final = 16  # a title whose claims begin or end: added up at every acceptance
-GAS: Final = 8  # so many units of a program's gas are one
-OPEN_ITEM: Final = 4  # an unpaid obligation that a close or a payment reads and writes back
-BINDING: Final = 8  # a leg of terms that are bound in this block, beyond the free ones
-BINDING_FREE: Final = 16  # legs whose binding the declared cost pays for
+TITLE: Final = 16  # a title whose claims begin or end, and a unit for each claim: added up at every sale
+GAS: Final = 6  # so many units of a program's gas are one
+OPEN_ITEM: Final = 8  # an unpaid obligation that a close or a payment reads and writes back
 SHEET_RESERVED: Final = 4  # payees that an ancestor may come to have while an agreement runs
 
-WORK_PER_BLOCK: Final = 32_000  # about 26 ms
-COMMAND_MAX: Final = 16_000  # of what one trigger's clauses do, with the binding of their terms
+# What is made ready once and then kept, though no charge may depend on whether a node still has it.
+LOADING: Final = 120  # a program met for the first time in a block, and
+CODE_BYTES: Final = 3  # so many bytes of it are a unit more
+BINDING: Final = 180  # terms bound to assets, for the first time in a block
+BOUND_LEG: Final = 7  # each of their legs
+BOUND_ITEM: Final = 8  # each of their roles, parameters and assets
+BOUND_GRANT: Final = 22  # each of their grants on an asset
+TEXT_BYTES: Final = 16  # so many bytes of parameters' texts are a unit, and
+CODES: Final = 1  # each code of a grant
+MET_ITEM: Final = 6  # each item of a long record met for the first time in a block
+READING_MAX: Final = 12_000  # of reading the ancestors of one binding
+MET_FREE: Final = 16  # items whose reading the declared cost pays for
+
+ROOM_COST: Final = 80  # of declared cost are a unit of work
+WORK_PER_BLOCK: Final = 31_250  # 25 ms, C-16's bound: what a block declares and what it does besides
+WORK_MIN: Final = 6_250  # of it for work, where a network lets blocks declare more than the usual
+COMMAND_MAX: Final = 23_500  # of what one trigger's clauses do, with the binding of their terms
 GROUP_MAX: Final = 512  # obligations of one debtor and one due date; a payment touches as many
-OPEN_MAX: Final = 2_048  # unpaid obligations of an agreement
+OPEN_MAX: Final = 900  # unpaid obligations of an agreement
+ENOUGH: Final = 24_500  # who began with so much and yet ran out by reading would never fit
 
-assert COMMAND_MAX + OPEN_MAX * OPEN_ITEM <= WORK_PER_BLOCK, "what may be agreed fits into an empty block"
-assert GROUP_MAX * OBLIGATION + OPEN_MAX * OPEN_ITEM <= WORK_PER_BLOCK, "what may be owed can be paid"
+_DECLARED: Final = 500  # of the one transaction that does it
+
+assert COMMAND_MAX + OPEN_MAX * OPEN_ITEM + _DECLARED <= WORK_PER_BLOCK, (
+    "what may be agreed fits into a block"
+)
+assert GROUP_MAX * PAID + OPEN_MAX * OPEN_ITEM + _DECLARED <= WORK_PER_BLOCK, "what may be owed can be paid"
 assert GROUP_MAX >= LEGS_MAX, "a part of a group is divided exactly (L-17)"
-assert LEGS_MAX * OBLIGATION + (LEGS_MAX - BINDING_FREE) * BINDING <= COMMAND_MAX, "L-4's legs may be owed"
+assert LEGS_MAX * (OBLIGATION + BOUND_LEG) + 2 * BINDING <= COMMAND_MAX, "L-4's legs may be owed"
 
 
-def binding_of(legs: int) -> int:
-    """The work of binding terms with so many legs."""
-    return max(0, legs - BINDING_FREE) * BINDING
+def room_beside(declared: int) -> int:
+    """The work that a block has room for beside what its transactions declare."""
+    return max(WORK_MIN, WORK_PER_BLOCK + -declared // ROOM_COST)
+
+
+def loading_of(code_bytes: int) -> int:
+    """The work of loading a program of so many bytes."""
+    return LOADING + code_bytes // CODE_BYTES
 
 
 def too_wide(**facts: str) -> Refused:

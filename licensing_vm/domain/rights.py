@@ -24,6 +24,8 @@ from licensing_vm.program.model import Exclusive
 
 RESERVATIONS_MAX: Final = 256
 SHARED_MAX: Final = 256  # extents of one asset; beyond, they are joined into one that covers all
+ENTRIES_FREE: Final = 4  # of an asset's rights, which a grant's work pays for
+ENTRY: Final = 12  # the work of each further one
 _NOTHING: Final = Rights(exclusive=(), shared=())
 
 
@@ -58,6 +60,9 @@ def reserve(
     known = seen.get(at)
     if known is not None and known[0] is rights and end <= known[1]:
         return
+    entries = len(rights.exclusive) + len(rights.shared)
+    if entries > ENTRIES_FREE:  # read, searched and perhaps written again
+        context.took((entries - ENTRIES_FREE) * ENTRY)
     in_the_way = [right for right in rights.exclusive if right.until_ms > context.now and _meets(plan, right)]
     if plan.exclusive is Exclusive.NO:
         for right in in_the_way:

@@ -8,6 +8,7 @@ with the checker's own message. Name and version are unique to their publisher.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from licet.entities import (
     StoredProgram,
@@ -26,8 +27,14 @@ from licensing_vm.language.checker import check
 from licensing_vm.language.diagnostics import TemplateRefused
 from licensing_vm.program.encoding import encode, program_hash
 
+PUBLISHED_MAX: Final = (
+    6_000  # units of work of checking a source, beyond what it declares; three for two bytes
+)
+REWRITTEN: Final = 100  # so many bytes of a source that is read and written again are a unit
+
 
 def publish_template(context: Context, command: PublishTemplate) -> None:
+    context.spend(min(PUBLISHED_MAX, len(command.source) * 3 // 2))
     try:
         checked = check(command.source, warn=False)  # what would only be pointed out costs time
     except AssertionError as broken:
@@ -89,6 +96,7 @@ def deprecate_template(context: Context, command: DeprecateTemplate) -> None:
         )
     if template.deprecated:
         raise Refused("TEMPLATE_DEPRECATED", "It is deprecated already.")
+    context.spend(len(template.source) // REWRITTEN)
     context.state.define(key, replace(template, deprecated=True))
     context.event(
         "template.deprecated",

@@ -40,6 +40,8 @@ from licensing_vm.program.model import NONE, Trigger
 # Reports of one period come by the thousand.
 period_containing = lru_cache(maxsize=4096)(_period_containing)
 _usage_key = lru_cache(maxsize=1 << 16)(usage_key)
+AGREEMENTS_FREE: Final = 8  # of one report, whose reading the declared cost pays for
+REPORTED: Final = 24  # the work of each further agreement
 _NO_USE: Final = Usage(total=0, rows=0, reports=0)
 
 
@@ -55,6 +57,8 @@ def report_usage(context: Context, command: ReportUsage) -> None:
     agreements = command.agreements
     if len(agreements) > 1 and len(set(agreements)) != len(agreements):
         raise Refused("INVALID_ROWS", "The report lists an agreement twice.")
+    if len(agreements) > AGREEMENTS_FREE:
+        context.spend((len(agreements) - AGREEMENTS_FREE) * REPORTED)
     rows, totals = _columns(command)
     last = max(command.offset_ms)
     for name, count, total in zip(agreements, rows, totals, strict=True):

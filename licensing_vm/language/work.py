@@ -15,13 +15,13 @@ from licensing_vm.program.limits import CHECK_WORK_MAX
 # What each step costs; calibrated by `tests.property.fuzz_terms --hostile`.
 PIECE: Final = 2  # a token, a space, a comment or a line
 TOKEN: Final = 4  # a token, besides: made, parsed, looked at by the checks of declarations
-STEP: Final = 50  # an instruction lowered, described and verified
+STEP: Final = 60  # an instruction lowered, described and verified
 LEG: Final = 6  # a share of a split
-COMPARED: Final = 1  # two expressions of a split and a payment
-SAID: Final = 5  # a diagnostic
+COMPARED: Final = 2  # two expressions of a split and a payment
+SAID: Final = 7  # a diagnostic
 MET: Final = 8  # a grant and a prohibition compared, besides their codes
-ANALYSED: Final = 2  # a term evaluated: by the checker, and again by the verifier
-TRIED: Final = 10  # a test or one of its clauses set up, besides what stands in it
+ANALYSED: Final = 3  # a term evaluated: by the checker, and again by the verifier
+TRIED: Final = 15  # a test or one of its clauses set up, besides what stands in it
 
 
 @final

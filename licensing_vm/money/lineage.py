@@ -44,10 +44,11 @@ class AncestorWeight(NamedTuple):
     absolute_every_path: int
 
 
-def ancestor_weights(
+def walk_ancestors(
     child: bytes, parents: Sequence[Edge], parents_of: Callable[[bytes], Sequence[Edge]]
-) -> tuple[AncestorWeight, ...]:
-    """All four weights of every ancestor of `child` within eight generations, ascending by key.
+) -> tuple[tuple[AncestorWeight, ...], int]:
+    """All four weights of every ancestor of `child` within eight generations, ascending by key; and how many
+    links were walked on the way.
 
     `parents` are the child's own edges, the new one included; `parents_of` reads those of any other
     asset version. Refuses a cycle and more than `ANCESTORS_MAX` ancestors.
@@ -86,7 +87,14 @@ def ancestor_weights(
         layer = above
         if not layer:
             break
-    return tuple(AncestorWeight(key, *found[key]) for key in sorted(found))
+    return tuple(AncestorWeight(key, *found[key]) for key in sorted(found)), walked
+
+
+def ancestor_weights(
+    child: bytes, parents: Sequence[Edge], parents_of: Callable[[bytes], Sequence[Edge]]
+) -> tuple[AncestorWeight, ...]:
+    """The weights alone."""
+    return walk_ancestors(child, parents, parents_of)[0]
 
 
 def select(table: Sequence[AncestorWeight], mode: LineageMode, count: LineageCount) -> Ancestors:

@@ -14,7 +14,7 @@ LANGUAGE_VERSION: Final = 1
 
 SOURCE_BYTES_MAX: Final = transactions.SOURCE_BYTES_MAX  # what passes `check` fits a transaction
 TOKENS_MAX: Final = 10_000
-CHECK_WORK_MAX: Final = 40_000  # units of `language.work` for one source, about a microsecond each
+CHECK_WORK_MAX: Final = 31_000  # units of `language.work` for one source, about a microsecond each
 NESTING_MAX: Final = 24  # parentheses inside one expression
 NAME_CHARS_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 2_000

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from licensing_vm.domain.reach import WORK_PER_BLOCK
+from licensing_vm.domain.reach import room_beside
 from licensing_vm.transition import BlockResult, Status
 from tests.property.worst import UNITS_OF_WORK, WORST, hostile_sources, run
+from tests.property.worst_lists import WORST_LISTS
 
 UNITS_OF_A_CALL = 12
-MULTIPLE = 5  # SPEC.md states it
+MULTIPLE = 3  # SPEC.md states it
 
 
 def calls_of(execute: Callable[[], BlockResult], into: list[int]) -> BlockResult:
@@ -38,19 +39,21 @@ def calls_of(execute: Callable[[], BlockResult], into: list[int]) -> BlockResult
         into.append(count)
 
 
+# Those whose ledger takes seconds to set up are left to the benchmark.
+SLOW = ("first sales", "links", "lineage", "claims", "programs", "reports on", "strangers", "250 holders")
+LISTS = {name: make for name, make in WORST_LISTS.items() if not any(part in name for part in SLOW)}
 SMALL = [name for name in WORST if not name.endswith((" 40 KB", " 127 KB")) or "lines" in name]
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, *LISTS])
 def test_declared_cost_and_the_budget_bound_the_work(name: str) -> None:
     calls: list[int] = []
-    declared, result = run(WORST[name], lambda execute: calls_of(execute, calls))
-    assert declared <= 2_000_000, "it is one block"
-    assert result.work <= WORK_PER_BLOCK
+    declared, result = run({**WORST, **LISTS}[name], lambda execute: calls_of(execute, calls))
+    assert result.work <= room_beside(declared)
     allowed = declared + result.work * UNITS_OF_WORK
     assert calls[0] * UNITS_OF_A_CALL <= MULTIPLE * allowed, calls[0] * UNITS_OF_A_CALL / allowed
     codes = {done.code for done in result.executed if done.status is not Status.COMMITTED}
-    assert codes <= {"TERMS_REFUSED" if "publication" in name else "BLOCK_FULL"}
+    assert codes <= {"TERMS_REFUSED" if "publication" in name else "BLOCK_FULL"} or "refused" in name
 
 
 def test_every_hostile_source_is_refused_before_its_end_at_full_length() -> None:

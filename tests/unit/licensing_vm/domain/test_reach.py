@@ -16,6 +16,11 @@ from tests.unit.licensing_vm.domain.kit import EUR, START_MS, Ledger, offer_of, 
 FEBRUARY = start_of(Date(2026, 2, 12))
 
 
+def narrow(monkeypatch: pytest.MonkeyPatch, budget: int) -> None:
+    """Blocks with so much room for work, whatever they declare."""
+    monkeypatch.setattr(context, "room_beside", lambda declared: budget)
+
+
 def accept(ledger: Ledger, agreement: str) -> t.Command:
     return t.AcceptOffer(agreement=agreement, offer="o")
 
@@ -46,14 +51,14 @@ def test_every_leg_there_may_be_can_be_owed_and_paid() -> None:
 
 def test_terms_that_could_never_be_sold_are_refused_as_an_offer_and_as_an_agreement() -> None:
     ledger = world()
-    hash_ = publish(ledger, template("o", 400, verb="owes", clauses=2), "seller")
-    refusal = ledger.attempt("seller", offer_of("o", hash_, roles(400), {}, {"w": "w"})).refusal
+    hash_ = publish(ledger, template("o", 300, verb="owes", clauses=2), "seller")
+    refusal = ledger.attempt("seller", offer_of("o", hash_, roles(300), {}, {"w": "w"})).refusal
     assert refusal is not None
     assert (refusal.code, refusal.fault) == ("TOO_WIDE", "sender")
     made = t.CreateAgreement(
         agreement="wide.a",
         program_hash=Hash32(hash_),
-        roles=roles_of(buyer="buyer", **roles(400)),
+        roles=roles_of(buyer="buyer", **roles(300)),
         assets=(t.AssetBinding(slot="w", asset="w"),),
     )
     assert ledger.refused("seller", made, signers=["buyer", *PAYEES]) == "TOO_WIDE"
@@ -73,7 +78,7 @@ def test_no_command_declares_by_an_agreements_name() -> None:
 def test_a_sheet_that_outgrows_its_room_refuses_the_close_until_a_narrower_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bound, "COMMAND_MAX", 320)
+    monkeypatch.setattr(bound, "COMMAND_MAX", 900)
     ledger = world()
     ledger.asset("q0", "up")
     ledger.asset("seller", "down")
@@ -165,7 +170,7 @@ def test_a_report_that_fits_into_no_block_is_refused_for_good(monkeypatch: pytes
     names = ("a", "b", "c")
     for name in names:
         ledger.run("buyer", accept(ledger, name))
-    monkeypatch.setattr(context, "WORK_PER_BLOCK", 100)
+    narrow(monkeypatch, 625)
     monkeypatch.setattr(usage, "OPEN_MAX", 1)
 
     def report(*agreements: str) -> t.Command:

@@ -1,0 +1,195 @@
+"""How long the dearest blocks take that admission and the budget of work let through (C-16).
+
+`python -m tests.bench.worst_block [--runs N] [PART OF A NAME …]` executes each shape of
+`tests.property.worst` and `tests.property.worst_lists` as one block, cut to what a block's
+declared cost allows, on the real executor over LevelDB: the VM, the state tree with its root, the log and
+the write batch; not the write itself.
+
+Thread CPU time, the best of some runs. *Cold* is a machine that has just started: nothing bound, loaded or
+decoded, and every table that the process keeps emptied. *Warm* has executed and discarded the same block.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from licet.certificate import ExecutedRoots, Header, payload_root
+from licet.merkle import EMPTY_LOG_ROOT
+from licet.transactions import Transaction
+from licet.types import ZERO_HASH, Epoch, Hash32, Height, TimestampMs, ValidatorIndex, View
+
+from consensus.types import Block
+from licensing_vm.transition import BlockInput, Machine, cost
+from node.core.batches import Batch
+from node.core.effects import ReadyBlock
+from node.ledger.executor import Executor, Prepared
+from node.storage.folder import DataFolder
+from node.storage.leveldb import LevelDBStorage
+from node.storage.log import MerkleLog
+from node.storage.port import WriteBatch
+from node.storage.state import State
+from tests.property.worst import UNITS_OF_WORK, WORST, Make, world
+from tests.property.worst_lists import WORST_LISTS
+from tests.unit.licensing_vm.domain.kit import Ledger
+
+LIMIT_MS = 25.0  # C-16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A ledger with a block that is to be executed next."""
+
+    ledger: Ledger
+    transactions: Sequence[Transaction]
+    declared: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Milliseconds of thread CPU time, and what the block was."""
+
+    cold_ms: float
+    warm_ms: float
+    transactions: int
+    declared: int
+    work: int
+    keys: int
+    codes: tuple[str, ...]
+
+
+def prepared_case(make: Make) -> Case:
+    """Execute what a shape needs before; of its worst block, as much as its declared cost allows."""
+    ledger = world()
+    ledger.check_books = lambda: None  # type: ignore[method-assign]
+    limit = ledger.genesis.parameters.block_cost_max
+    worst: list[Transaction] = []
+    declared = 0
+    for phase, tx in make(ledger):
+        if phase == "worst":
+            if declared + cost(tx) <= limit:
+                worst.append(tx)
+                declared += cost(tx)
+            continue
+        [done] = ledger.block(tx, at_ms=ledger.now + 1).executed
+        assert not done.code, done.read().refusal
+    return Case(ledger=ledger, transactions=worst, declared=declared)
+
+
+def _ready(case: Case) -> ReadyBlock:
+    ledger = case.ledger
+    digest = Hash32(bytes(31) + b"\x01")
+    raw = b"".join(tx.raw_body for tx in case.transactions)
+    batch = Batch(
+        digest=digest,
+        raw=raw,
+        author=ValidatorIndex(0),
+        transactions=tuple(case.transactions),
+        valid_until_ms=ledger.now,
+        cost=case.declared,
+    )
+    header = Header(
+        chain_id=ledger.chain_id,
+        epoch=Epoch(0),
+        view=View(1),
+        height=Height(1),
+        parent_id=ZERO_HASH,
+        parent_view=View(0),
+        timestamp_ms=TimestampMs(ledger.now + 1),
+        proposer=ValidatorIndex(0),
+        payload_root=payload_root((digest,)),
+        executed=ExecutedRoots(height=Height(0), state_root=ZERO_HASH, log_root=EMPTY_LOG_ROOT, log_size=0),
+    )
+    return ReadyBlock(block=Block(header=header, digests=(digest,)), finalization=None, batches=(batch,))
+
+
+def _forget_everything() -> None:
+    """Empty the tables that the process keeps, as if it had just started."""
+    for found in gc.get_objects():
+        if isinstance(found, functools._lru_cache_wrapper):
+            found.cache_clear()
+    gc.collect()
+
+
+def _timed(action: Callable[[], Prepared]) -> tuple[float, Prepared]:
+    begin = time.thread_time_ns()
+    prepared = action()
+    return (time.thread_time_ns() - begin) / 1e6, prepared
+
+
+def measure(case: Case, *, runs: int) -> Figures:
+    """Execute the block on fresh machines over one store, which is never written to."""
+    ledger = case.ledger
+    ready = _ready(case)
+    with tempfile.TemporaryDirectory() as place:
+        storage = LevelDBStorage(DataFolder(Path(place)), chain_id=ledger.chain_id)
+        tree = State(storage).apply(Height(0), ledger.state)
+        batch = WriteBatch(height=Height(0), block=b"", values=ledger.state, records=tree.records)
+        storage.commit(batch, synced=True)
+        cold: list[float] = []
+        warm: list[float] = []
+        for run in range(2 * runs):
+            state = State(storage)
+            machine = Machine(state, ledger.genesis, chain_id=ledger.chain_id)
+            executor = Executor(
+                machine=machine,
+                state=state,
+                log=MerkleLog(storage),
+                storage=storage,
+                window_ms=ledger.genesis.parameters.window_ms,
+            )
+            _forget_everything()
+            if run % 2:
+                machine.execute(
+                    BlockInput(height=1, timestamp_ms=ledger.now + 1, transactions=case.transactions)
+                )
+                machine.discard()
+            spent, prepared = _timed(lambda executor=executor: executor.prepare(ready))  # type: ignore[misc]
+            (warm if run % 2 else cold).append(spent)
+        storage.close()
+    result = prepared.result
+    return Figures(
+        cold_ms=min(cold),
+        warm_ms=min(warm),
+        transactions=len(case.transactions),
+        declared=case.declared,
+        work=result.work,
+        keys=len(result.writes),
+        codes=tuple(sorted({done.code for done in result.executed if done.code})),
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.worst_block", description=__doc__)
+    parser.add_argument(
+        "--runs", type=int, default=3, help="executions of each kind, the best of which counts"
+    )
+    parser.add_argument("names", nargs="*", help="shapes whose name holds one of these; all of them if none")
+    options = parser.parse_args(argv)
+    above = 0
+    for name, make in {**WORST, **WORST_LISTS}.items():
+        if options.names and not any(part in name for part in options.names):
+            continue
+        one = measure(prepared_case(make), runs=options.runs)
+        counted = (one.declared + one.work * UNITS_OF_WORK) / 100_000
+        above += one.cold_ms > LIMIT_MS
+        print(
+            f"{name:44} {one.transactions:5} tx {one.keys:6} keys"
+            f" {one.declared / 100_000:5.1f} declared {one.work * UNITS_OF_WORK / 100_000:5.1f} work"
+            f"   cold {one.cold_ms:6.1f} ms  warm {one.warm_ms:6.1f} ms"
+            f"   x{one.cold_ms / counted:5.2f} {' '.join(one.codes)}",
+            flush=True,
+        )
+    print(f"{above} shapes above {LIMIT_MS} ms")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
