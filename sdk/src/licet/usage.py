@@ -23,6 +23,7 @@ from licet.transactions import REPORT_AGREEMENTS_MAX, REPORT_ROWS_MAX, ReportUsa
 
 ROW_BYTES: Final = 20  # one packed row: fixed32 and two fixed64
 ROWS_PER_REPORT: Final = 10_000  # 200 kB a transaction: blocks stay small, and a refusal costs little
+AGREEMENTS_PER_REPORT: Final = 500  # far fewer than may stand in one: each is work, which a block bounds
 BAD_ROWS_SHOWN: Final = 20
 INT64_MAX: Final = (1 << 63) - 1
 _INT64_DIGITS: Final = 19
@@ -35,6 +36,7 @@ _DAY_MS: Final = 86_400_000
 _COLUMNS_SHOWN: Final = 6
 
 assert ROWS_PER_REPORT <= REPORT_ROWS_MAX
+assert AGREEMENTS_PER_REPORT <= REPORT_AGREEMENTS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +323,7 @@ def to_reports(
         if (
             not chunks
             or len(chunks[-1][1]) >= rows_per_report
-            or (row.agreement not in chunks[-1][0] and len(chunks[-1][0]) >= REPORT_AGREEMENTS_MAX)
+            or (row.agreement not in chunks[-1][0] and len(chunks[-1][0]) >= AGREEMENTS_PER_REPORT)
         ):
             chunks.append(({}, [], [], []))
         names, index, offset, quantity = chunks[-1]

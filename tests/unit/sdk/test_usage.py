@@ -15,7 +15,6 @@ from licet import usage as u
 from licet.cli.arguments import ArgumentInvalid, percent
 from licet.errors import LicetError
 from licet.money import InvalidAmount, parse_money
-from licet.transactions import REPORT_AGREEMENTS_MAX
 
 JANUARY = u.period_bounds_ms("2026-01")
 
@@ -207,9 +206,9 @@ def test_columns_hold_exactly_the_rows(count: int, agreements: int, chunk: int) 
 
 def test_a_report_names_at_most_so_many_agreements() -> None:
     reports = u.to_reports(
-        rows(REPORT_AGREEMENTS_MAX + 5, 10**6), report="r", fact="f", period_start_ms=JANUARY[0]
+        rows(u.AGREEMENTS_PER_REPORT + 5, 10**6), report="r", fact="f", period_start_ms=JANUARY[0]
     )
-    assert [len(report.agreements) for report in reports] == [REPORT_AGREEMENTS_MAX, 5]
+    assert [len(report.agreements) for report in reports] == [u.AGREEMENTS_PER_REPORT, 5]
 
 
 def test_a_row_before_the_period_refuses_all() -> None:
