@@ -113,6 +113,11 @@ class NodeClock:
         self._heard_at = self._elapsed_s()
 
     @property
+    def window_ms(self) -> int:
+        """How far ahead a last moment may lie."""
+        return self._window_ms
+
+    @property
     def stale(self) -> bool:
         """Whether the node has to be asked again before a transaction is built."""
         return self._heard_ms is None or self._elapsed_s() - self._heard_at > REFRESH_S

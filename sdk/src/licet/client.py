@@ -23,16 +23,26 @@ from typing import TYPE_CHECKING, Final, Self
 
 import grpc.aio
 
+from licet import repeats
 from licet.builder import SignedTransaction, build_transaction
 from licet.client_commands import CommandMethods, Submission
 from licet.client_queries import QueryMethods
 from licet.connection import ClientOptions, Connection, load_genesis
 from licet.crypto import SigningKey
+from licet.doubt import CONSUMES_NO_ID
 from licet.errors import Fault, LicetError
 from licet.genesis import Genesis
 from licet.keys import load_key
-from licet.outcomes import Accepted, Committed, RefusedAtAdmission, RefusedInBlock
+from licet.outcomes import (
+    Accepted,
+    Committed,
+    Conflict,
+    RefusedAtAdmission,
+    RefusedInBlock,
+    committed_of,
+)
 from licet.transactions import Command
+from licet.v1 import ledger_pb2 as pb
 
 if TYPE_CHECKING:
     from licet.v1.ledger_pb2_grpc import LedgerServiceAsyncStub
@@ -138,10 +148,16 @@ class Client(CommandMethods, QueryMethods):
             chain_id=self._connection.chain_id,
             sender=self._acting_sender(how),
             commands=commands,
-            valid_until_ms=await self._connection.valid_until_ms(how.valid_for_ms),
+            valid_until_ms=await self._last_moment_ms(how),
             keys=(*(() if how.only_these_keys else self._keys), *how.keys),
             id=how.id,
         )
+
+    async def _last_moment_ms(self, how: Submission) -> int:
+        moment_ms = await self._connection.valid_until_ms(how.valid_for_ms)
+        if how.id is None or how.valid_for_ms is not None:
+            return moment_ms
+        return repeats.mark_ms(moment_ms, self._connection.clock.window_ms)
 
     async def send(self, transaction: SignedTransaction) -> Committed:
         """Send what `prepare` made, until it is decided. Sending it again is safe."""
@@ -157,17 +173,63 @@ class Client(CommandMethods, QueryMethods):
         return outcome
 
     async def submit(self, *commands: Command, how: Submission | None = None) -> Committed:
-        """One transaction of one or several commands, all or nothing, until it is final."""
+        """One transaction of one or several commands, all or nothing, until it is final.
+
+        The same commands under the same `how.id` give the first result, for as long as the ledger
+        remembers the id; behind that they would take effect again (`how.look_first` prevents it).
+        """
         how = how or Submission()
+        if how.id is None or how.validate_only:
+            return await self._submit(commands, how)
+        first = await self._first(commands, how) if how.look_first else None
+        if first is not None:
+            return first
+        try:
+            return await self._submit(commands, how)
+        except Conflict as conflict:
+            first = await self._first(commands, how)
+            if first is None:
+                raise conflict
+            return first
+
+    async def _first(self, commands: Sequence[Command], how: Submission) -> Committed | None:
+        """The result that `how.id` has already; None where nothing used it. Raises for another use of it."""
+        sender, id_ = self._acting_sender(how), how.id
+        assert id_ is not None
+        request = pb.GetReceiptRequest(sender=sender, id=id_)
+        try:
+            receipt = (await self._connection.ask("GetReceipt", request)).receipt
+        except LicetError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            return None
+        if not receipt.committed and receipt.refusal.code in CONSUMES_NO_ID:
+            return None
+        clock = self._connection.clock
+        chain_id, window_ms = self._connection.chain_id, clock.window_ms
+        if not repeats.is_repeat(
+            commands, receipt, chain_id=chain_id, sender=sender, id=id_, window_ms=window_ms
+        ):
+            raise repeats.reused(receipt, sender=sender, id=id_)
+        await self._connection.status()
+        if clock.now_ms() > receipt.timestamp_ms + window_ms:
+            raise repeats.used_before(receipt, sender=sender, id=id_)
+        return committed_of(receipt, id=id_, sender=sender)
+
+    async def _submit(self, commands: Sequence[Command], how: Submission) -> Committed:
         send = self._validate if how.validate_only else self.send
         transaction = await self.prepare(*commands, how=how)
         try:
             return await send(transaction)
-        except (RefusedAtAdmission, RefusedInBlock) as refusal:
+        except RefusedAtAdmission as refusal:
             if refusal.code not in _TIMED_OUT or how.valid_for_ms is not None:
                 raise
-        # The node's clock moved (an operator advanced it, or this machine slept). The id stays, so that
-        # whatever became of the first attempt, at most one of the two executes.
+        except RefusedInBlock as refusal:
+            if refusal.code != "TX_EXPIRED" or how.valid_for_ms is not None:
+                raise  # ordered too early, the same bytes may be ordered again in time
+        # The node's clock moved (an operator advanced it, or this machine slept), and no attempt with these
+        # bytes is in doubt (`licet.doubt`): they never take effect. Only so may they be signed again, for
+        # the id, which stays, protects them no longer than the validity window.
         await self._connection.status()
         return await send(await self.prepare(*commands, how=replace(how, id=transaction.id)))
 

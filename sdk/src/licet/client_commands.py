@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from licet import transactions as t
 from licet.builder import new_name
@@ -25,12 +26,22 @@ from licet.v1 import ledger_pb2 as pb
 class Submission:
     """How one transaction is signed and sent."""
 
-    id: bytes | None = None  # 16 bytes; the same id executes at most once
+    id: bytes | None = None  # 16 bytes; inside the validity window the same id executes at most once
+    look_first: bool = (
+        False  # True to look for an earlier use of `id`, however old, before anything is signed
+    )
     keys: tuple[SigningKey, ...] = ()  # that sign besides the client's own
     only_these_keys: bool = False  # True to leave the client's own keys out
     sender: str | None = None  # None for the client's
     valid_for_ms: int | None = None  # on the node's clock; None for half the network's window
     validate_only: bool = False  # True to learn the outcome without submitting
+
+
+def _name(prefix: str, how: Submission | None) -> str:
+    """A fresh id of an entity; under an id of the caller's always the same, so that a repeat is one."""
+    if how is None or how.id is None:
+        return new_name(prefix)
+    return f"{prefix}-{sha256(prefix.encode() + how.id).hexdigest()[:16]}"
 
 
 def _hash(value: bytes | str) -> bytes:
@@ -176,7 +187,7 @@ class CommandMethods:
         how: Submission | None = None,
     ) -> Committed:
         """Record who holds which share of a right; signed by the asset's registrant."""
-        claim = claim or new_name("claim")
+        claim = claim or _name("claim", how)
         command = t.RegisterClaim(
             claim=claim,
             asset=asset,
@@ -199,7 +210,8 @@ class CommandMethods:
         evidence_hash: bytes | str = b"",
         how: Submission | None = None,
     ) -> Committed:
-        """Record that one asset derives from another; both registrants sign."""
+        """Record that one asset derives from another; all who own either sign: the registrants of both and
+        every holder of a claim on them (`how.keys` for those who are not the sender)."""
         command = t.LinkLineage(
             child=child, parent=parent, relation=relation, rate_e9=rate_e9, evidence_hash=_hash(evidence_hash)
         )
@@ -237,7 +249,7 @@ class CommandMethods:
         how: Submission | None = None,
     ) -> Committed:
         """Publish a standing offer: every role but the buyer's bound, every parameter bound."""
-        offer = offer or new_name("offer")
+        offer = offer or _name("offer", how)
         command = t.CreateOffer(
             offer=offer,
             program_hash=await self._template(template),
@@ -262,7 +274,7 @@ class CommandMethods:
         how: Submission | None = None,
     ) -> Committed:
         """Accept a standing offer; the sender becomes its buyer. `names["agreement"]` is the license."""
-        agreement = agreement or new_name("agreement")
+        agreement = agreement or _name("agreement", how)
         command = t.AcceptOffer(
             agreement=agreement, offer=offer, assets=_assets(assets), effective_ms=effective_ms
         )
@@ -282,7 +294,7 @@ class CommandMethods:
         how: Submission | None = None,
     ) -> Committed:
         """Make a negotiated agreement; every bound party signs (`how.keys`)."""
-        agreement = agreement or new_name("agreement")
+        agreement = agreement or _name("agreement", how)
         command = t.CreateAgreement(
             agreement=agreement,
             program_hash=await self._template(template),
@@ -316,7 +328,7 @@ class CommandMethods:
             rows = read_usage_csv(rows, check=check)
         reports = to_reports(
             rows,
-            report=report or new_name("report"),
+            report=report or _name("report", how),
             fact=fact,
             period_start_ms=period_start_ms,
             period_end_ms=period_end_ms,

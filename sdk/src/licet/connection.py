@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from licet import doubt
 from licet.batching import TRANSACTION_BYTES_MAX, Batcher
 from licet.builder import NodeClock, SignedTransaction
 from licet.endpoints import Endpoints, check_size, parse_targets
@@ -26,6 +27,7 @@ from licet.genesis import Genesis, parse_genesis
 from licet.outcomes import (
     Accepted,
     Committed,
+    OutcomeUnknown,
     RefusedAtAdmission,
     Unavailable,
     outcome_of,
@@ -219,29 +221,49 @@ class Connection:
         return self.clock.valid_until_ms(valid_for_ms)
 
     async def send(self, tx: SignedTransaction, *, admitted: bool = False) -> Committed | Accepted:
-        """Send until the ledger or a node decides, or the deadline passes. The bytes never change."""
+        """Send until the ledger or a node decides, or the deadline passes. The bytes never change.
+
+        A refusal is raised only where no attempt before it is in doubt (`licet.doubt`).
+        """
         self.check_place()
         _check_transaction(tx)
         wait = pb.WAIT_ADMITTED if admitted else pb.WAIT_FINAL
         generation = self.endpoints.generation
+        until = self._loop.time() + self.options.retry.deadline_s
+        doubtful = False
 
         async def attempt(this: Attempt) -> Committed | Accepted:
-            nonlocal generation
+            nonlocal generation, doubtful
             generation = self.endpoints.generation
             if self._closed:
                 raise unknown(tx.hash, tx.id, waited_s=0, why="the client was closed")
-            result = await self.batcher.submit(tx.raw, wait, timeout_s=this.timeout_s)
+            try:
+                result = await self.batcher.submit(tx.raw, wait, timeout_s=this.timeout_s)
+            except grpc.RpcError as error:
+                doubtful = doubtful or doubt.may_have_arrived(error)
+                raise
+            except (TimeoutError, ConnectionError):
+                doubtful = True
+                raise
             return outcome_of(result, transaction_hash=tx.hash, id=tx.id, sender=tx.sender)
 
         def give_up(failure: Failure, reached: bool, waited_s: float) -> LicetError:
             if reached:
-                return unknown(tx.hash, tx.id, waited_s=waited_s, why=failure.why)
+                until_ms = tx.valid_until_ms
+                return unknown(tx.hash, tx.id, waited_s=waited_s, why=failure.why, valid_until_ms=until_ms)
             error = self.gave_up(failure, waited_s)
             return error.naming(transaction_hash=tx.hash, id=tx.id)
 
-        return await self._retrier.run(
-            attempt, on_failure=lambda _: self.endpoints.turn(away_from=generation), give_up=give_up
-        )
+        try:
+            return await self._retrier.run(
+                attempt, on_failure=lambda _: self.endpoints.turn(away_from=generation), give_up=give_up
+            )
+        except OutcomeUnknown:
+            raise
+        except LicetError as error:
+            if not (doubtful or doubt.HELD_FACT in error.facts) or not doubt.leaves_open(error):
+                raise
+            return await doubt.settle(self, tx, error, until=until)
 
     async def validate(self, tx: SignedTransaction) -> Committed | Accepted:
         """What the ledger would do with a transaction now, without submitting it."""

@@ -26,7 +26,7 @@ TX_MALFORMED
   > Build it with the SDK.
 TX_EXPIRED
   The ledger's time is past the transaction's valid_until. It consumed no id.
-  > Build it again; the SDK does so by itself once.
+  > Ask for its receipt. Build it again where there is none; the SDK does both by itself once.
 TX_TOO_FAR_AHEAD
   valid_until lies beyond the validity window of the node's clock.
   > Take the time from the node's clock in Status.
@@ -50,7 +50,10 @@ WRONG_CHAIN
   > Compare the chain id with your genesis.json; nothing was signed.
 ID_REUSED
   Another transaction of this sender has this idempotency id.
-  > Choose a new id, or send the first bytes again.
+  > Ask for its receipt (`licet receipt HASH`); another id is for what is to happen besides it.
+ID_USED_BEFORE
+  A repeat that comes later than the ledger remembers ids: it would take effect a second time.
+  > Ask for its receipt; give another id, or none, to do it once more.
 NO_AUTHORITY
   No signature is by a key that the sender has for this scope.
   > Sign with a key of the sender; `licet party show` lists them.
@@ -62,7 +65,7 @@ NO_SUCH_COMMAND
   > Use a command of this protocol version.
 OUTCOME_UNKNOWN
   The transaction left, and no answer came before the deadline.
-  > Ask for its receipt, or send the same bytes again: the id executes at most once.
+  > Ask for its receipt. Issue it anew only where there is none once its last moment is past.
 UNAVAILABLE
   No node took the request.
   > Try again, or name another node.

@@ -7,7 +7,8 @@ money that did. Each says what is certain:
     RefusedInBlock      ordered and refused; changes nothing; its id is spent (not by BLOCK_FULL, which the
                         client answers by sending the same bytes again until its deadline)
     Conflict            another transaction of this sender already has this id
-    OutcomeUnknown      sent, and not answered in time: ask for its receipt, or send the same bytes again
+    OutcomeUnknown      sent, and not answered in time: ask for its receipt; never build it again before the
+                        ledger's time is past its last moment and there is still none
     Unavailable         nothing was ordered for want of a node that answers; try after `retry_after_s`
 """
 
@@ -163,7 +164,11 @@ class Conflict(TransactionError):
 
 
 class OutcomeUnknown(TransactionError):
-    """Sent, and not answered in time. Sending the same bytes again is safe: the id executes at most once."""
+    """Sent, and not answered in time. The same bytes may be sent again: they take effect at most once.
+
+    Commands that are signed anew are another transaction. Its id protects it inside the validity window
+    alone: ask for the receipt of this one first (`licet.doubt` says when its absence is final).
+    """
 
     @property
     def tx_id(self) -> bytes:
@@ -177,14 +182,22 @@ class Unavailable(TransactionError):
     retry_after_s: float = 1.0
 
 
-def unknown(transaction_hash: bytes, id: bytes, *, waited_s: float, why: str) -> OutcomeUnknown:
+def unknown(
+    transaction_hash: bytes, id: bytes, *, waited_s: float, why: str, valid_until_ms: int = 0
+) -> OutcomeUnknown:
     """The error for a deadline that passed after the bytes had left."""
+    facts = {"transaction_hash": transaction_hash.hex(), "id": id.hex()}
+    if valid_until_ms:
+        facts["valid_until_ms"] = str(valid_until_ms)
     error = OutcomeUnknown(
         "OUTCOME_UNKNOWN",
         f"No node said in {waited_s:.3g} s what became of transaction {transaction_hash.hex()[:16]}: {why}.",
         fault=Fault.MACHINE,
-        remedy="Ask for its receipt, or send the same transaction again: its id executes at most once.",
-        facts={"transaction_hash": transaction_hash.hex(), "id": id.hex()},
+        remedy=(
+            f"Ask for its receipt first: `licet receipt {transaction_hash.hex()}`. Issue it anew only where"
+            " there is none when the ledger's time is past its last moment: it could take effect twice."
+        ),
+        facts=facts,
     )
     error.naming(transaction_hash=transaction_hash, id=id)
     return error

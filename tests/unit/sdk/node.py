@@ -59,6 +59,7 @@ class Node(LedgerServiceServicer):
         self.messages: list[int] = []
         self.status_calls = 0
         self.now_ms = genesis.time_ms
+        self.final_ms = genesis.time_ms  # of the highest final block
         self.answer: Answer = self._commit
         self.fail: Callable[[str], tuple[grpc.StatusCode, str] | None] = lambda rpc: None
         self.replies: dict[str, Any] = {}
@@ -120,6 +121,7 @@ class Node(LedgerServiceServicer):
             height=9,
             anchored_height=8,
             now_ms=self.now_ms,
+            timestamp_ms=self.final_ms,
             window_ms=300_000,
             currency_scales={"EUR": 6, "JPY": 0},
         )

@@ -160,4 +160,4 @@ def submission(session: Session, args: Any) -> Submission:
         if len(tx_id) != 16:
             raise ArgumentInvalid(args.tx_id, "is no id of 16 bytes", "Give 32 hex digits.")
     keys = tuple(session.load_key(path) for path in getattr(args, "co_key", []))
-    return Submission(id=tx_id, keys=keys, validate_only=args.validate_only)
+    return Submission(id=tx_id, look_first=tx_id is not None, keys=keys, validate_only=args.validate_only)

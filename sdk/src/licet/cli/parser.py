@@ -330,7 +330,13 @@ def _common(verb: Verb) -> list[Arg]:
     if verb.acts:
         args += [
             arg("--key", default=None, **_READ, help="the sender's, as `licet party new-key` makes it"),
-            arg("--id", dest="tx_id", default=None, metavar="HEX", help="16 bytes; executes at most once"),
+            arg(
+                "--id",
+                dest="tx_id",
+                default=None,
+                metavar="HEX",
+                help="16 bytes; a repeat gives the first result",
+            ),
             arg("--validate-only", action="store_true", help="learn the outcome, submit nothing"),
         ]
     return args
