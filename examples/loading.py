@@ -1,6 +1,6 @@
 """Loads the catalogue, the terms and the offers onto a network, through the SDK as any client would.
 
-Every work is one transaction of its registrant: the asset, its links to its parents (their registrants
+Every work is one transaction of its registrant: the asset, its links to its parents (all who own those
 sign too) and its claims, all or nothing. Works of one generation travel together, a generation after
 the other, because a work's parents must stand before it.
 """
@@ -187,11 +187,11 @@ def commands_of(work: Work) -> list[Command]:
 
 async def register_works(cast: Cast, works: Sequence[Work], report: Report) -> None:
     """Register the catalogue, a generation at a time."""
-    registrant = {work.asset: work.registrant for work in works}
+    owners = {work.asset: (work.registrant, *(claim[0] for claim in work.claims)) for work in works}
     for generation in generations(works):
         jobs = []
         for work in generation:
-            others = dict.fromkeys(registrant[parent] for parent, _, _ in work.parents)
+            others = dict.fromkeys(owner for parent, _, _ in work.parents for owner in owners[parent])
             others.pop(work.registrant, None)
             jobs.append(cast.submit(work.registrant, commands_of(work), others))
         await together(jobs, report)

@@ -29,7 +29,7 @@ from licensing_vm.domain.bound import EXCLUSIVE_NAMES, Bound, GrantPlan
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical
 from licensing_vm.domain.reach import MET_ITEM, TITLE, too_wide
-from licensing_vm.domain.rights import reserve
+from licensing_vm.domain.rights import exclusive_first, reserve
 from licensing_vm.domain.title import missing_title
 from licensing_vm.errors import Refused
 from licensing_vm.events import event_record
@@ -78,6 +78,7 @@ class Sale:
         "event",
         "fits",
         "index",
+        "order",
         "parties",
         "seen",
         "spans",
@@ -99,12 +100,13 @@ class Sale:
         self.event = _event_mould(bound, offer)
         self.parties = dict.fromkeys(party for party in bound.roles if party)
         self.index = tuple(_index_rows(bound))
+        self.order = exclusive_first(bound.grants)
 
     def pay_for_titles(self, context: Context, bound: Bound) -> None:
         """The claims that the grants rest on, read and added up: once in a block, whether or not this node
         has done it before."""
         if self.titling:
-            key, changes = (bound.scope, bound.owner, bound.assets, "titles"), context.state.changes
+            key, changes = (bound.paid_as, "titles"), context.state.changes
             if context.bound_in_block.get(key) != changes:
                 context.bound_in_block[key] = changes
                 context.took(self.titling)
@@ -185,7 +187,8 @@ def activate(
         roles = (*roles[: bound.open_role], buyer, *roles[bound.open_role + 1 :])
     ends = sale.ends(start)
     spans = sale.spans
-    for at, plan in enumerate(bound.grants):
+    for at in sale.order:
+        plan = bound.grants[at]
         end = ends[0] if len(ends) == 1 else ends[spans.index(plan.during)]
         title = sale.titles[at]
         if title.bounded:
@@ -242,6 +245,7 @@ def _agreement_mould(bound: Bound, offer: str, spans: tuple[Span, ...]) -> Mould
             NamedValue(name=slot.name, value=bound.assets[at].asset) for at, slot in enumerate(program.slots)
         ),
         versions=tuple(asset.version for asset in bound.assets),
+        lineages=tuple(line.version for line in bound.lines),
         grants=tuple(
             GrantInterval(
                 grant=plan.name,

@@ -43,6 +43,7 @@ from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical, parse
 from licensing_vm.domain.programs import Terms, terms_of
 from licensing_vm.domain.reach import MET_ITEM, TITLE
+from licensing_vm.domain.rights import must_be_signable
 from licensing_vm.errors import Refused
 from licensing_vm.program.binding import bind
 from licensing_vm.program.errors import BindingRefused
@@ -170,7 +171,9 @@ def create_offer(context: Context, command: CreateOffer) -> None:
     )
     pairs = tuple((slot, asset) for slot, assets in enumerate(slots) for asset in assets)
     signatories = signatories_of(context, roles, (asset for _, asset in pairs))
-    for plan in grant_plans(program, params, pairs):
+    plans = grant_plans(program, params, pairs)
+    must_be_signable(context, plans, roles)
+    for plan in plans:
         title = title_of(context, plan)
         context.spend(PLANNED + (TITLE + len(title.claims) if title.claims else 0))
         check_title(title, context.now, add_span(context.now, plan.during), signatories)
@@ -338,7 +341,12 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
     offer = _offer(context, agreement.offer) if agreement.offer else None
     context.must_have_room(1)  # where nothing is left nothing is bound, whatever this node has ready
     kept = context.prepared
-    key = (agreement.offer or agreement_key(agreement.agreement), assets, agreement.versions)
+    key = (
+        agreement.offer or agreement_key(agreement.agreement),
+        assets,
+        agreement.versions,
+        agreement.lineages,
+    )
     bound: Bound | None = kept.get(key)
     if bound is not None and bound.holds(context):
         bound.pay_for_binding(context)
@@ -357,7 +365,7 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
         params=stored_params(terms.program, agreement.params),
         text_bytes=sum(len(param.value) for param in agreement.params),
         assets=assets,
-        versions=agreement.versions,
+        pinned=(agreement.versions, agreement.lineages),
     )
     if agreement.offer:
         bound.depend(context, offer_key(agreement.offer), Offer)

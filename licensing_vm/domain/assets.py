@@ -217,13 +217,18 @@ def _set_payout(context: Context, asset: Asset, payout: tuple[PayoutShare, ...],
     )
 
 
+def owners_of(context: Context, asset: Asset) -> list[str]:
+    """Who owns a work (L-13): its registrant and everybody who holds a recognised claim on it."""
+    listed = context.meet(claims_key(asset.asset), ClaimList, claims_work) or ClaimList(claims=())
+    return [asset.registrant, *(claim.holder for claim in listed.claims)]
+
+
 def set_payout_sheet(context: Context, command: SetPayoutSheet) -> None:
     if len(command.legs) > PAYOUT_LEGS_MAX:
         raise _too_many_payees()
     asset = context.asset(command.asset)
-    listed = context.meet(claims_key(command.asset), ClaimList, claims_work) or ClaimList(claims=())
-    holders = [asset.registrant, *(claim.holder for claim in listed.claims)]
-    context.must_sign(holders, "license", "A payout sheet is set by the registrant and every claim's holder")
+    owners = owners_of(context, asset)
+    context.must_sign(owners, "license", "A payout sheet is set by the registrant and every claim's holder")
     parties = [leg.party for leg in command.legs]
     if len(set(parties)) != len(parties) or any(leg.share_ppm <= 0 for leg in command.legs):
         raise Refused("INVALID_PAYOUT", "A payout sheet names each payee once, with a share above zero.")

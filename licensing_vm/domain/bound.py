@@ -7,7 +7,8 @@ records that it was made from and holds only while each of them still stands in 
 and never a source of truth.
 
 T (L-5) lives under (offer or negotiated agreement, clause, split, first slot's asset and version, and
-the lineage versions of the slots that the split's lineages follow). The currency is the program's.
+the lineage versions of the slots that the split's lineages follow). The currency is the program's. Versions
+of assets and lineages are the current ones when an agreement is signed, and its own for ever after (L-12).
 """
 
 from __future__ import annotations
@@ -15,10 +16,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, final
 
-from licet.entities import Asset, ClaimList, CurrencyEntry, asset_key, claims_key, sheet_key, split_key
+from licet.entities import (
+    Ancestor,
+    Asset,
+    AssetLineage,
+    ClaimList,
+    CurrencyEntry,
+    asset_key,
+    claims_key,
+    lineage_key,
+    sheet_key,
+    split_key,
+)
 
 from licensing_vm.codelists import ACTIONS, MEDIA, TERRITORIES
-from licensing_vm.domain.context import Context, asset_work
+from licensing_vm.domain.context import Context, ancestors_work, asset_work
 from licensing_vm.domain.programs import Terms
 from licensing_vm.domain.reach import (
     BINDING,
@@ -98,6 +110,14 @@ class SplitPlan:
         self.moulds: dict[Any, Any] = {}
 
 
+class Line(NamedTuple):
+    """The lineage of a slot's asset by which these terms pay: its version, and its ancestors where a lineage
+    of the terms follows them."""
+
+    version: int
+    ancestors: tuple[Ancestor, ...]
+
+
 class GrantPlan(NamedTuple):
     """One grant on one asset, with everything but its times and its grantee."""
 
@@ -127,10 +147,12 @@ class Bound:
         "extra",
         "factor",
         "grants",
+        "lines",
         "no_befores",
         "no_facts",
         "open_role",
         "owner",
+        "paid_as",
         "params",
         "reach",
         "read",
@@ -154,12 +176,12 @@ class Bound:
         roles: tuple[str, ...],
         params: tuple[Value, ...],
         assets: tuple[str, ...],
-        versions: tuple[int, ...] | None = None,
+        pinned: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
         text_bytes: int = 0,
     ) -> None:
         """`text_bytes` is the length of the parameters' texts.
 
-        `versions` are the assets' as an agreement pinned them; None for their current ones."""
+        `pinned` are the versions of the assets and of their lineages in an agreement; None: the current."""
         program = terms.program
         self.terms = terms
         self.scope = scope
@@ -171,16 +193,21 @@ class Bound:
         self.currency = context.currency(program.currency)
         self.factor = grain_factor(program, self.currency)
         self.assets = tuple(self._asset(context, asset) for asset in assets)
-        self.binding = self._binding(text_bytes)
         self.read: list[tuple[bytes, int]] = []  # ancestors' records and the work of reading them
         self.reading_left = READING_MAX
+        versions, lines = pinned or (
+            tuple(asset.version for asset in self.assets),
+            tuple(asset.lineage_version for asset in self.assets),
+        )
+        self.lines = tuple(self._line(context, at, version) for at, version in enumerate(lines))
+        self.paid_as = (scope, owner, assets, versions, lines)
+        self.binding = self._binding(text_bytes)
         self.pay_for_binding(context)
-        pinned = tuple(asset.version for asset in self.assets) if versions is None else versions
         lineages = self._lineages(program)
         self.tables = tuple(terms.loaded.tables(at, params, lineages) for at in range(len(program.clauses)))
         self.splits = tuple(
             tuple(
-                self._plan(context, at, n, split, table, pinned[0])
+                self._plan(context, at, n, split, table, versions[0])
                 for n, (split, table) in enumerate(zip(clause.splits, self.tables[at], strict=True))
             )
             for at, clause in enumerate(program.clauses)
@@ -208,7 +235,7 @@ class Bound:
         """Spend the work of binding these terms: once in a block while nothing they may rest on changes,
         whether or not this node had them ready."""
         self.terms.pay_for_loading(context)
-        key, changes = (self.scope, self.owner, self.assets), context.state.changes
+        key, changes = self.paid_as, context.state.changes
         if context.bound_in_block.get(key) != changes:
             context.spend(self.binding)
             context.bound_in_block[key] = changes
@@ -223,19 +250,33 @@ class Bound:
 
     def _ancestor(self, context: Context, name: str) -> Asset:
         found = self._asset(context, name)
-        units = min(asset_work(found), self.reading_left)
+        self._note_reading(context, asset_key(name), asset_work(found))
+        return found
+
+    def _note_reading(self, context: Context, key: bytes, units: int) -> None:
+        units = min(units, self.reading_left)
         if units:
             self.reading_left -= units
-            key = asset_key(name)
             self.read.append((key, units))
             self._pay_for_reading(context, key, units)
-        return found
+
+    def _line(self, context: Context, slot: int, version: int) -> Line:
+        """L-12: the lineage with this version, whatever was linked since."""
+        asset = self.assets[slot]
+        if not version or slot not in self.terms.legs[1]:
+            return Line(version, ())
+        if version == asset.lineage_version:
+            return Line(version, asset.ancestors)
+        key = lineage_key(asset.asset, version)
+        found: AssetLineage = self.depend(context, key, AssetLineage)
+        self._note_reading(context, key, ancestors_work(found.ancestors))
+        return Line(version, found.ancestors)
 
     def _binding(self, text_bytes: int) -> int:
         """The work of binding: known from the program, the assets and how long the parameters are."""
         program = self.terms.program
         legs, lineages = self.terms.legs
-        legs += sum(len(self.assets[slot].ancestors) for slot in lineages)
+        legs += sum(len(self.lines[slot].ancestors) for slot in lineages)
         units = BINDING + BOUND_LEG * legs + text_bytes // TEXT_BYTES
         units += BOUND_ITEM * (len(program.roles) + len(program.params) + len(self.assets))
         for grant in program.grants:
@@ -261,7 +302,7 @@ class Bound:
 
     def _lineages(self, program: Program) -> tuple[Ancestors, ...]:
         return tuple(
-            select(_weights(self.assets[lineage.slot]), lineage.mode, lineage.count)
+            select(_weights(self.lines[lineage.slot]), lineage.mode, lineage.count)
             for lineage in program.lineages
         )
 
@@ -338,10 +379,8 @@ class Bound:
         }
         parts = [str(version)]
         for slot in sorted(slots):
-            asset = self.assets[slot]
-            parts.append(
-                f"{asset.lineage_version}" if slot == 0 else f"{asset.asset}@{asset.lineage_version}"
-            )
+            line = self.lines[slot].version
+            parts.append(f"{line}" if slot == 0 else f"{self.assets[slot].asset}@{line}")
         return ".".join(parts)
 
 
@@ -372,7 +411,7 @@ def grain_factor(program: Program, currency: CurrencyEntry) -> int:
     return int(10 ** (currency.scale - program.scale))
 
 
-def _weights(asset: Asset) -> tuple[AncestorWeight, ...]:
+def _weights(line: Line) -> tuple[AncestorWeight, ...]:
     return tuple(
         AncestorWeight(
             row.asset.encode(),
@@ -381,7 +420,7 @@ def _weights(asset: Asset) -> tuple[AncestorWeight, ...]:
             row.absolute_once,
             row.absolute_every_path,
         )
-        for row in asset.ancestors
+        for row in line.ancestors
     )
 
 

@@ -14,7 +14,7 @@ that the records do not say:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, Final, TypeVar, final
 
 from licet.entities import (
@@ -47,6 +47,11 @@ PARTIES_FREE: Final = 8  # whose signatures a command's declared cost pays for
 
 def _full() -> Refused:
     return Refused("BLOCK_FULL", "The block has no room left for the work of this transaction.")
+
+
+def ancestors_work(ancestors: Sized) -> int:
+    """The work of reading so many ancestors."""
+    return MET_ITEM + 5 * len(ancestors)
 
 
 def asset_work(asset: Asset) -> int:

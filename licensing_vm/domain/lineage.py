@@ -2,7 +2,10 @@
 
 The graph is acyclic, and a work's parents are fixed once anything derives from it. Therefore all four
 weights of every ancestor within eight generations can be computed when a work is linked and never
-change below it: a sale reads them from the asset.
+change below it: a sale reads them from the asset. What a link made stays under its number, and an
+agreement goes on paying by the link that was the last when it was signed (L-12): a later one changes
+what is agreed afterwards. A link costs the owners of one work and honours those of another, so the owners
+of both sign it, not only who registered them.
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from licet.entities import Ancestor, Edge, asset_key
+from licet.entities import Ancestor, AssetLineage, Edge, asset_key, lineage_key
 from licet.transactions import LinkLineage
 
+from licensing_vm.domain.assets import owners_of
 from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
 from licensing_vm.money.lineage import walk_ancestors
@@ -29,7 +33,7 @@ RELATIONS: Final = (
 )
 PARENTS_MAX: Final = 64
 WALKED: Final = 2  # units of work of a link walked up, and
-ANCESTOR: Final = 8  # of an ancestor written down
+ANCESTOR: Final = 12  # of an ancestor written down, in two records
 LINK_FREE: Final = 300  # of which the declared cost pays for so many
 
 
@@ -40,8 +44,9 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
         raise Refused(
             "LINEAGE_REFUSED", f"There is no relation {command.relation!r}.", {"known": ", ".join(RELATIONS)}
         )
+    owners = (*owners_of(context, child), *owners_of(context, parent))
     context.must_sign(
-        (child.registrant, parent.registrant), "license", "A link is made by the registrants of both works"
+        owners, "license", "A link is made by the registrants and every claim's holder of both works"
     )
     if child.children:
         raise Refused(
@@ -84,10 +89,14 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
         )
         for row in weights
     )
-    state = context.state
+    state, version = context.state, child.lineage_version + 1
     state.define(
         asset_key(child.asset),
-        replace(child, parents=parents, ancestors=ancestors, lineage_version=child.lineage_version + 1),
+        replace(child, parents=parents, ancestors=ancestors, lineage_version=version),
+    )
+    state.define(
+        lineage_key(child.asset, version),
+        AssetLineage(asset=child.asset, version=version, ancestors=ancestors, height=context.height),
     )
     state.define(asset_key(parent.asset), replace(parent, children=parent.children + 1))
     context.event(
@@ -98,5 +107,5 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
             "relation": command.relation,
             "rate_e9": str(command.rate_e9),
         },
-        (child.registrant, parent.registrant),
+        owners,
     )

@@ -10,6 +10,7 @@ have to wait until the day after the last of them ended.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ RESERVATIONS_MAX: Final = 256
 SHARED_MAX: Final = 256  # extents of one asset; beyond, they are joined into one that covers all
 ENTRIES_FREE: Final = 4  # of an asset's rights, which a grant's work pays for
 ENTRY: Final = 12  # the work of each further one
+COMPARED: Final = 1  # two grants of an offer, whether they exclude each other
 _NOTHING: Final = Rights(exclusive=(), shared=())
 
 
@@ -84,6 +86,41 @@ def reserve(
                 clause=plan.name,
             )
     _reserve(context, key, rights, plan, agreement, licensee, start, end)
+
+
+def must_be_signable(context: Context, plans: Sequence[GrantPlan], roles: Sequence[str]) -> None:
+    """Refuse terms whose own grants exclude each other, whoever takes a role that is still open. The checker
+    refuses what no parameter could avoid (`TERMS_EXCLUSIVE_OVERLAP`); here the parameters are known."""
+    kinds = tuple({(plan.name, plan.slot): plan for plan in plans}.values())
+    exclusive = [at for at, plan in enumerate(kinds) if plan.exclusive is not Exclusive.NO]
+    context.spend(len(exclusive) * len(kinds) * COMPARED)
+    for at in exclusive:
+        one = kinds[at]
+        for n, other in enumerate(kinds):
+            both = other.exclusive is not Exclusive.NO
+            if (
+                n == at
+                or one.slot != other.slot
+                or not (both or (roles[one.to] and roles[other.to] and roles[one.to] != roles[other.to]))
+            ):
+                continue
+            if (
+                one.action_mask & other.action_mask
+                and one.territory_mask & other.territory_mask
+                and one.medium_mask & other.medium_mask
+            ):
+                raise Refused(
+                    "EXCLUSIVE_OVERLAP",
+                    f"{one.name} reserves {one.asset}, and {other.name} grants the same.",
+                    {"asset": one.asset, "grants": f"{one.name}, {other.name}"},
+                    clause=one.name,
+                )
+
+
+def exclusive_first(plans: Sequence[GrantPlan]) -> tuple[int, ...]:
+    """The order in which grants are made: what is reserved for a licensee does not hinder his other grants,
+    in whichever order the text has them."""
+    return tuple(sorted(range(len(plans)), key=lambda at: plans[at].exclusive is Exclusive.NO))
 
 
 def _overlap(plan: GrantPlan, right: Reservation) -> Refused:

@@ -132,6 +132,7 @@ def record_values() -> dict[str, Any]:
             params=(e.NamedValue(name="fee", value="EUR 99.99"),),
             assets=(e.NamedValue(name="work", value="photo-001"),),
             versions=(1,),
+            lineages=(2,),
             grants=(grant,),
         ),
         **receipt_values(named),

@@ -4,7 +4,7 @@ A state key is `kind/id` in ASCII, a value is the record's canonical bytes (`lic
 functions below are the only place where keys are put together, for validators, proof files and
 clients alike; ids hold no `/`, so no two keys meet.
 
-    party/P  role/R  currency/C  asset/A  asset-version/A/N  claim/ID  claims/A  rights/A
+    party/P  role/R  currency/C  asset/A  asset-version/A/N  lineage/A/N  claim/ID  claims/A  rights/A
     template/H  template-name/PUBLISHER/NAME/VERSION  program/H  offer/ID  agreement/ID  course/ID
     usage/AGREEMENT/FACT/PERIOD/START  report/REPORTER/ID  obligation/AGREEMENT/N
     split/SCOPE/ID/CLAUSE/N/ASSET/VERSION.LINEAGE  sheet/A/VERSION/C
@@ -111,7 +111,8 @@ class PayoutShare:
 class Asset:
     """An asset at its current version.
 
-    `lineage_version` counts its links: with `version` it is the version of every split's legs (L-5).
+    `lineage_version` counts its links: with `version` it is the version of every split's legs (L-5). The
+    ancestors are those of the last link; what each link made of them stays in an `AssetLineage`.
     `payout` is its sheet; `payout_stated` tells whether it was set or follows from the claims.
     """
 
@@ -139,6 +140,17 @@ class AssetVersion:
     version: int
     content_hashes: tuple[bytes, ...]
     evidence_hash: bytes
+    height: int
+
+
+@record(32)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetLineage:
+    """The ancestors of an asset as one link made them. Never changes; agreements name it by its version."""
+
+    asset: str
+    version: int
+    ancestors: tuple[Ancestor, ...]
     height: int
 
 
@@ -243,6 +255,7 @@ class Agreement:
     params: tuple[NamedValue, ...]
     assets: tuple[NamedValue, ...]
     versions: tuple[int, ...]  # of the assets, in the same order
+    lineages: tuple[int, ...]  # versions of the assets' lineages, in the same order
     grants: tuple[GrantInterval, ...]
 
 
@@ -443,6 +456,10 @@ def asset_key(asset: str) -> bytes:
 
 def asset_version_key(asset: str, version: int) -> bytes:
     return f"asset-version/{asset}/{version}".encode()
+
+
+def lineage_key(asset: str, version: int) -> bytes:
+    return f"lineage/{asset}/{version}".encode()
 
 
 def claim_key(claim: str) -> bytes:

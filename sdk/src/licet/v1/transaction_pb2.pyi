@@ -500,7 +500,9 @@ global___RegisterClaim = RegisterClaim
 
 @typing.final
 class LinkLineage(google.protobuf.message.Message):
-    """Records an edge child -> parent. Registrants of child and parent both sign."""
+    """Records an edge child -> parent. Signed by all who own either: the registrants of child and parent
+    and every holder of a recognised claim on them. Agreements signed before go on paying without it.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

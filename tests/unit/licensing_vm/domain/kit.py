@@ -13,7 +13,7 @@ from pathlib import Path
 from licet.certificate import CertificateKind
 from licet.crypto import SigningKey
 from licet.encoding import Tag, hash_tagged
-from licet.entities import Asset, Balance, asset_key
+from licet.entities import Asset, Balance, ClaimList, asset_key, claims_key
 from licet.genesis import Currency, Genesis, GenesisParty, Parameters, Validator
 from licet.receipts import Receipt, read_receipt
 from licet.records import decode, encode
@@ -190,11 +190,19 @@ class Ledger:
             self.run(registrant, RegisterAsset(asset=name, kind=kind, title=name))
 
     def link(self, child: str, parent: str, rate_e9: int) -> None:
-        """Link two works, signed by both registrants."""
-        one, other = (self.read(asset_key(name), Asset).registrant for name in (child, parent))
+        """Link two works, signed by all who own them."""
+        sender, *others = dict.fromkeys((*self.owners(child), *self.owners(parent)))
         self.run(
-            one, LinkLineage(child=child, parent=parent, relation="derived", rate_e9=rate_e9), signers=[other]
+            sender,
+            LinkLineage(child=child, parent=parent, relation="derived", rate_e9=rate_e9),
+            signers=others,
         )
+
+    def owners(self, asset: str) -> list[str]:
+        """Who owns a work: its registrant, and every claim's holder."""
+        claims = self.read(claims_key(asset), ClaimList)
+        holders = [claim.holder for claim in claims.claims] if claims else []
+        return [self.read(asset_key(asset), Asset).registrant, *holders]
 
     # -- the bookkeeper -----------------------------------------------------
 

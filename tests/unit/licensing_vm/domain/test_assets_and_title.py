@@ -323,3 +323,55 @@ def test_a_refused_template_is_refused_in_the_checkers_words(ledger: Ledger) -> 
     refusal = ledger.receipts[-1].refusal
     assert refusal is not None
     assert refusal.message.startswith("Line ")
+
+
+TWO_GRANTS = """template two.grants version 1.0.0 "Two" {
+  parties { owner: one; one_: one; two_: one; }
+  assets { work: image; }
+  currency EUR scale 2 round half_even;
+  params { here: territory in WORLD; there: territory in WORLD; }
+  grant G1 "One" { permit display of work to one_ where territory in here
+    during 1 year from effective exclusive FIRST }
+  grant G2 "Two" { permit display of work to WHOM where territory in there
+    during 2 years from effective exclusive SECOND }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("whom", "first", "second", "roles", "there", "code"),
+    [
+        ("two_", "yes", "yes", {"one_": "agency"}, "DE", "EXCLUSIVE_OVERLAP"),
+        ("two_", "yes", "yes", {"one_": "agency"}, "FR", ""),
+        ("one_", "yes", "sole", {"two_": "agency"}, "DACH", "EXCLUSIVE_OVERLAP"),
+        ("two_", "no", "yes", {"one_": "agency"}, "DE", ""),  # the agency may take the open role too
+        ("owner", "no", "yes", {"one_": "agency"}, "DE", "EXCLUSIVE_OVERLAP"),
+        ("owner", "yes", "no", {"one_": "agency"}, "DE", "EXCLUSIVE_OVERLAP"),
+        ("one_", "no", "yes", {"two_": "agency"}, "DE", ""),
+        ("one_", "yes", "no", {"two_": "agency"}, "DE", ""),
+    ],
+)
+def test_l15_an_offer_that_contradicts_itself_is_refused(
+    ledger: Ledger, whom: str, first: str, second: str, roles: dict[str, str], there: str, code: str
+) -> None:
+    """What nobody could accept is not offered; and what one licensee is granted besides what is reserved for
+    him can be accepted, in whichever order the text has it."""
+    # A party that appears nowhere is refused, so the others are granted something too.
+    source = TWO_GRANTS.replace("WHOM", whom).replace("FIRST", first).replace("SECOND", second)
+    named = {"two_", "owner"} - {whom}
+    extra = "".join(
+        f'  grant X{n} "Archive" {{ permit archive of work to {role} during 1 year from effective }}\n'
+        for n, role in enumerate(sorted(named))
+    )
+    terms = publish(ledger, source.replace("\n}", f"\n{extra}}}"))
+    offer = offer_of(
+        "o", terms, {"owner": "studio", **roles}, {"here": "DE", "there": there}, {"work": "picture"}
+    )
+    if code:
+        assert ledger.refused("studio", offer, signers=["agency"]) == code
+        return
+    ledger.run("studio", offer, signers=["agency"])
+    if there == "FR" or whom == "one_":
+        ledger.run("buyer", AcceptOffer(agreement="a", offer="o"))
+    else:
+        assert ledger.refused("buyer", AcceptOffer(agreement="a", offer="o")) == "EXCLUSIVE_OVERLAP"
+        ledger.run("agency", AcceptOffer(agreement="a", offer="o"))
