@@ -71,7 +71,7 @@ class AdminService(AdminServiceServicer):
             leader=public.leader,
             voting=status.voting,
             not_voting_reason=engine.not_voting_why,
-            pending_transactions=status.unordered_transactions,
+            pending_transactions=status.pending_transactions,
             evidence=[
                 f"{names[one.voter]} contradicts itself in view {one.view}" for one in ordering.evidence()
             ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import grpc
@@ -51,7 +51,10 @@ class NotFinalInTime(LicetError):
             "NOT_FINAL_IN_TIME",
             f"Transaction {transaction.hex()} is held by this node and was not final in time.",
             fault=Fault.MACHINE,
-            remedy="Ask for its receipt, or submit the same bytes again: it executes at most once.",
+            remedy=(
+                "Ask for its receipt; until its valid_until the same bytes may be submitted again. Build it"
+                " anew only where there is no receipt once the last final block's time is past valid_until."
+            ),
             facts={"transaction": transaction.hex()},
         )
 
@@ -123,7 +126,8 @@ class Submissions:
         with self._quotas.take(context.peer(), len(raws)):
             outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=_time_left(context))
         _raise_if_overall(outcomes)
-        results = [_result(one, self._pending, brief=False) for one in outcomes]
+        pending = cache(self._pending)  # the pool is looked over once, not for each transaction
+        results = [_result(one, pending, brief=False) for one in outcomes]
         return pb.SubmitBatchResponse(results=results)
 
     async def stream(self, context: Any) -> None:
@@ -137,7 +141,8 @@ class Submissions:
         async def answer(request: pb.SubmitStreamRequest, raws: Sequence[bytes], wait: bool) -> None:
             try:
                 outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=WAIT_S)
-                results = [_result(one, self._pending, brief=request.brief) for one in outcomes]
+                pending = cache(self._pending)
+                results = [_result(one, pending, brief=request.brief) for one in outcomes]
                 async with writing:
                     await context.write(pb.SubmitStreamResponse(sequence=request.sequence, results=results))
             except (LicetError, grpc.aio.BaseError, grpc.RpcError) as error:
@@ -190,17 +195,22 @@ class Submissions:
         return pb.SubmitResult(transaction_hash=transaction.hash, receipt=mapping.receipt(receipt))
 
     def _first_receipt(self, transaction: Transaction) -> Receipt | None:
-        """The receipt of a transaction whose id it used itself; None while its block is being written."""
+        """The receipt of a transaction whose id it used itself; None while its block is being written.
+
+        Behind the window the machine has forgotten the id, and the receipt still stands.
+        """
         used = self._machine.find(transaction.body.sender, transaction.body.id)
-        if used is None or used[0] != transaction.hash:
+        expired = transaction.body.valid_until_ms < self._ledger.status().now_ms
+        if (used is None or used[0] != transaction.hash) and not expired:
             return None
         try:
-            return self._receipt(transaction.hash).read()
+            first = self._receipt(transaction.hash).read()
         except NotFound:
             return None
+        return first if first.consumed else None
 
     def _pending(self) -> int:
-        return self._ledger.status().unordered_transactions
+        return self._ledger.status().pending_transactions
 
 
 def _checked(transactions: Sequence[bytes]) -> list[bytes]:

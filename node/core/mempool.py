@@ -170,9 +170,13 @@ class Mempool:
         """Bytes of batches to which no block refers."""
         return self._free_bytes
 
-    def free_transactions(self) -> int:
-        """Transactions of batches to which no block refers. For the operator; walks the pool."""
-        return sum(len(held.batch.transactions) for held in self._held.values() if not held.references)
+    def held_transactions(self) -> int:
+        """Transactions that are not final: unordered, or in a block that is not final. Walks the pool."""
+        return sum(len(held.batch.transactions) for held in self._held.values())
+
+    def held_bytes(self) -> int:
+        """Bytes of the batches that hold them."""
+        return sum(held.batch.size for held in self._held.values())
 
     def free_digests(self, at_most: int) -> tuple[Hash32, ...]:
         """The oldest batches to which no block refers."""

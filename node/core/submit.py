@@ -50,15 +50,23 @@ class Overloaded(LicetError):
 
 
 class Expired(LicetError):
-    """The transaction's last moment has passed, before or after admission."""
+    """The transaction's last moment has passed.
 
-    def __init__(self, *, valid_until_ms: int, now_ms: int) -> None:
+    `admitted`: this node had taken and gossiped it, and a block that it has not seen may hold it.
+    """
+
+    def __init__(self, *, valid_until_ms: int, now_ms: int, admitted: bool = False) -> None:
+        what = "was held by this node, is in no final block here, and " if admitted else ""
+        facts = {"valid_until_ms": str(valid_until_ms), "now_ms": str(now_ms)}
         super().__init__(
             "TX_EXPIRED",
-            f"The transaction was valid until {valid_until_ms}, and the ledger's time is {now_ms}.",
+            f"The transaction {what}was valid until {valid_until_ms}; this node's time is {now_ms}.",
             fault=Fault.SENDER,
-            remedy="Build it again with a later valid_until, taken from the node's clock in Status.",
-            facts={"valid_until_ms": str(valid_until_ms), "now_ms": str(now_ms)},
+            remedy=(
+                "Ask for its receipt. Where there is none, and the time of the last final block in Status is"
+                " past valid_until, it never takes effect: then build it again with a later one."
+            ),
+            facts=facts | ({"admitted": "yes"} if admitted else {}),
         )
 
 
@@ -160,8 +168,8 @@ class NodeStatus:
     participation: Participation
     activity: str  # what ordering does or waits for, for people; says nothing of whether this node votes
     silent: tuple[ValidatorIndex, ...]  # C-8: no signature of theirs in the last views
-    unordered_transactions: int
-    unordered_bytes: int
+    pending_transactions: int  # that are not final: unordered, or in a block that is not final
+    pending_bytes: int  # of their batches
 
 
 class Ledger(Protocol):

@@ -51,8 +51,8 @@ class NodeCollector(Collector):
             ),
             "licet_voting": ("1 where this node votes.", int(status.voting)),
             "licet_isolated": ("1 where a quorum signed other roots.", int(status.isolated)),
-            "licet_pool_transactions": ("Unordered transactions.", status.unordered_transactions),
-            "licet_pool_bytes": ("Bytes of unordered transactions.", status.unordered_bytes),
+            "licet_pool_transactions": ("Transactions that are not final.", status.pending_transactions),
+            "licet_pool_bytes": ("Bytes of transactions that are not final.", status.pending_bytes),
             "licet_clients_waiting": ("Transactions whose clients wait.", self._quotas.waiting),
             "licet_peers_connected": ("Validators with an open stream.", len(status.peers_connected)),
         }

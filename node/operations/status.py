@@ -64,6 +64,6 @@ def describe(
         participation=participation(ordering),
         activity=activity,
         silent=tuple(peer.validator for peer in ordering.peers if peer.silent),
-        unordered_transactions=node.core.pool.free_transactions(),
-        unordered_bytes=node.core.pool.free_bytes,
+        pending_transactions=node.core.pool.held_transactions(),
+        pending_bytes=node.core.pool.held_bytes(),
     )

@@ -94,7 +94,8 @@ class Admission:
             self._waiting.add(transaction, call, position)
             return
         used = self._machine.find(body.sender, body.id)
-        if used is not None and used[0] == transaction.hash:
+        # Behind the window its id is forgotten; its receipt stands, and "expired" would be no answer.
+        if body.valid_until_ms < now_ms or (used is not None and used[0] == transaction.hash):
             known = self._receipt(transaction.hash)
             if known is not None:  # else its block is being written: it is answered like any other
                 call.settle(position, known)

@@ -76,6 +76,9 @@ class Replies:
                 continue
             if not indexes.consumed(done):  # its signers or its time: another copy may still take effect
                 outcome = Finalized(hash=done.hash, height=height, receipt=done.receipt)
+                first = self.receipt(done.hash)
+                if first is not None and first.height < height:  # it did, longer ago than ids are remembered
+                    outcome = first
                 waiting.resolve_copy(transaction, outcome)
             elif done.receipt:
                 outcome = Finalized(hash=done.hash, height=height, receipt=done.receipt)
@@ -84,8 +87,8 @@ class Replies:
                 waiting.resolve(done.hash, known)
 
     def receipt(self, transaction: Hash32) -> Finalized | None:
-        """What became of a transaction earlier, if its receipt is stored."""
+        """What became of a transaction earlier, if a receipt is stored that consumed its id."""
         found = indexes.receipt_of(self._storage, transaction)
-        if found is None:
+        if found is None or not found.read().consumed:
             return None
         return Finalized(hash=transaction, height=found.height, receipt=found.data)

@@ -124,7 +124,7 @@ class Waiting:
                 if transaction.hash in self._copies:
                     until_ms = transaction.body.valid_until_ms
                     error = (
-                        Expired(valid_until_ms=until_ms, now_ms=now_ms)
+                        Expired(valid_until_ms=until_ms, now_ms=now_ms, admitted=True)
                         if until_ms < now_ms
                         else Overloaded(retry_ms=retry_ms)
                     )

@@ -63,8 +63,8 @@ def _metrics() -> set[str]:
         silent=(),
         voting=True,
         isolated=False,
-        unordered_transactions=0,
-        unordered_bytes=0,
+        pending_transactions=0,
+        pending_bytes=0,
         peers_connected=(),
     )
     driver: Any = SimpleNamespace(

@@ -19,8 +19,8 @@ def fill_blocks(monkeypatch: pytest.MonkeyPatch, count: int) -> list[int]:
     heights: list[int] = []
     open_block = Context.open_block
 
-    def full(context: Context, height: int, now_ms: int) -> None:
-        open_block(context, height, now_ms)
+    def full(context: Context, height: int, now_ms: int, declared: int = 0) -> None:
+        open_block(context, height, now_ms, declared)
         if height in heights or len(heights) < count:
             context.work_left = 0
             heights.append(height)

@@ -54,6 +54,8 @@ def test_not_yet_is_never_no() -> None:
     held.refer(block)
     assert held.check(block) is None
     assert held.missing(block) == (two.digest,)
+    assert held.free_bytes == 0
+    assert (held.held_transactions(), held.held_bytes()) == (1, one.size), "ordered is not final"
     held.add(two, mono_us=1)
     assert held.check(block) == (Verdict.VALID, False)
 
@@ -81,7 +83,7 @@ def test_a_final_block_takes_its_batches_and_gives_back_an_orphans() -> None:
     assert held.pending
     held.finalise(world.block((two.digest,), view=3, height=2, parent=final))
     assert not held.pending
-    assert held.free_bytes == 0
+    assert held.free_bytes == held.held_transactions() == held.held_bytes() == 0
 
 
 def test_the_window_forgets_digests() -> None:

@@ -211,9 +211,11 @@ async def test_without_a_quorum_a_call_ends_as_pending_and_is_final_later(four: 
     outcomes = await four[0].driver.submit(raws, timeout_s=0.2)
     assert [type(one) for one in outcomes] == [Pending] * 5
     assert "waiting" in four[0].driver.status().sentence
+    assert four[0].driver.status().pending_transactions == 5, "operators alert on it while nothing is final"
     await four[2].start()
     later = await four[0].driver.submit(raws, timeout_s=20)
     assert [type(one) for one in later] == [Finalized] * 5
+    assert four[0].driver.status().pending_transactions == 0
 
 
 async def test_a_failed_write_ends_the_node_and_loses_nothing(
