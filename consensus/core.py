@@ -84,11 +84,13 @@ class Outbox:
 
     def take(self, guard: SignerGuard | None, wake_at_us: int | None) -> Effects:
         """Everything collected, with the guard's record, and an empty outbox again."""
+        pressing = guard is not None and guard.pressing
         votes_file, append = guard.take_record() if guard is not None else (None, None)
         effects = Effects(
             persist_payload=tuple(self.payload),
             votes_file=votes_file,
             persist_votes=() if append is None else (append,),
+            sync_votes=pressing,
             send_after_persist=tuple(self.sends),
             commits=tuple(self.commits),
             requests=tuple(self.requests),

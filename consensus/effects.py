@@ -6,7 +6,8 @@ then does, in this order and never another:
 1. append `persist_payload` to the payload file (after the batch bytes that came
    in during the turn) and sync it;
 2. replace the votes file by `votes_file` if that is set (write aside, sync,
-   rename, sync the folder), then append `persist_votes` to it, and sync;
+   rename, sync the folder), then append `persist_votes` to it; sync it if
+   `sync_votes` is set, and if anything is sent while something of it is unsynced;
 3. send `send_after_persist`, all of a turn's messages to one peer in one frame;
 4. queue `commits` for execution, act on `requests`;
 5. wake the engine by `Tick` at `wake_at_us` (one timer; the newest replaces any
@@ -88,6 +89,7 @@ class Effects:
     persist_payload: tuple[Block, ...] = ()
     votes_file: bytes | None = None
     persist_votes: tuple[bytes, ...] = ()
+    sync_votes: bool = False
     send_after_persist: tuple[Send, ...] = ()
     commits: tuple[CommittedBlock, ...] = ()
     requests: tuple[Request, ...] = ()
@@ -101,6 +103,7 @@ def merge(turn: Iterable[Effects]) -> Effects:
     payload: list[Block] = []
     votes_file: bytes | None = None
     votes: list[bytes] = []
+    sync_votes = False
     sends: list[Send] = []
     commits: list[CommittedBlock] = []
     requests: list[Request] = []
@@ -113,6 +116,7 @@ def merge(turn: Iterable[Effects]) -> Effects:
             votes_file = effects.votes_file
             votes.clear()
         votes += effects.persist_votes
+        sync_votes = sync_votes or effects.sync_votes
         sends += effects.send_after_persist
         commits += effects.commits
         requests += effects.requests
@@ -123,6 +127,7 @@ def merge(turn: Iterable[Effects]) -> Effects:
         persist_payload=tuple(payload),
         votes_file=votes_file,
         persist_votes=tuple(votes),
+        sync_votes=sync_votes,
         send_after_persist=tuple(sends),
         commits=tuple(commits),
         requests=tuple(requests),

@@ -158,6 +158,16 @@ class SignerGuard:
         for view in [view for view in self._certificates if view <= floor]:
             del self._certificates[view]
 
+    @property
+    def pressing(self) -> bool:
+        """Whether what the next record holds must be durable this turn. A finalization alone need not be: it
+        proves itself, nothing signed depends on it yet, and what is sent later syncs it too."""
+        return any(
+            not isinstance(one, FloorEntry)
+            and not (isinstance(one, Certificate) and one.kind is VoteKind.FINALIZE)
+            for one in self._pending
+        )
+
     def take_record(self) -> tuple[bytes | None, bytes | None]:
         """What must become durable now: (a whole new file or None, an append or None)."""
         if not self._pending:

@@ -303,6 +303,7 @@ class Core:
             out.votes_file = effects.votes_file
             out.votes.clear()
         out.votes += effects.persist_votes
+        out.sync_votes = out.sync_votes or effects.sync_votes
         for send in effects.send_after_persist:
             if _notarizes(send.message):
                 out.sync_payload = True

@@ -5,7 +5,8 @@ A shell merges the effects of one turn and then does, in this order:
 1. append `append_batches` and then `append_blocks` to the payload file; if
    `sync_payload`, sync it: a notarize of this turn depends on everything that
    was appended since the last sync (C-14, "held means durable");
-2. replace the votes file by `votes_file` if set, append `append_votes`, sync;
+2. replace the votes file by `votes_file` if set, append `append_votes`; sync it if
+   `sync_votes`, and if `sends` holds anything while something of it is unsynced;
 3. send `sends`, all of one peer's in one frame;
 4. queue `execute` for the executor, in order; tell the waiting clients of
    `dropped` batches; forget `forget_payload` in the payload file (its bytes
@@ -75,6 +76,7 @@ class CoreEffects:
     sync_payload: bool = False
     votes_file: bytes | None = None
     append_votes: tuple[bytes, ...] = ()
+    sync_votes: bool = False
     sends: tuple[CoreSend, ...] = ()
     execute: tuple[ReadyBlock, ...] = ()
     dropped: tuple[Batch, ...] = ()
@@ -93,6 +95,7 @@ def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
     sync = False
     votes_file: bytes | None = None
     votes: list[bytes] = []
+    sync_votes = False
     sends: list[CoreSend] = []
     execute: list[ReadyBlock] = []
     dropped: list[Batch] = []
@@ -110,6 +113,7 @@ def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
             votes_file = effects.votes_file
             votes.clear()
         votes += effects.append_votes
+        sync_votes = sync_votes or effects.sync_votes
         sends += effects.sends
         execute += effects.execute
         dropped += effects.dropped
@@ -125,6 +129,7 @@ def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
         sync_payload=sync,
         votes_file=votes_file,
         append_votes=tuple(votes),
+        sync_votes=sync_votes,
         sends=tuple(sends),
         execute=tuple(execute),
         dropped=tuple(dropped),

@@ -93,6 +93,7 @@ class Collected:
     sync_payload: bool = False
     votes_file: bytes | None = None
     votes: list[bytes] = field(default_factory=list)
+    sync_votes: bool = False
     sends: list[CoreSend] = field(default_factory=list)
     execute: list[ReadyBlock] = field(default_factory=list)
     dropped: list[Batch] = field(default_factory=list)
@@ -108,6 +109,7 @@ class Collected:
             sync_payload=self.sync_payload,
             votes_file=self.votes_file,
             append_votes=tuple(self.votes),
+            sync_votes=self.sync_votes,
             sends=tuple(self.sends),
             execute=tuple(self.execute),
             dropped=tuple(self.dropped),

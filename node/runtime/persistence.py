@@ -1,7 +1,9 @@
 """The append-only files under the core's effects: payload, sync, votes, sync; and never another order.
 
 A sync of the payload file covers everything appended since the last one ("held
-means durable", C-14). It is done only when a vote of the turn depends on it.
+means durable", C-14). It is done only when a vote of the turn depends on it. A
+finalization that was appended to the votes file alone is synced before the next message
+leaves and not sooner: the block that it makes final waits for one sync less.
 Errors are the files' own (`StorageDead`): the caller sends nothing of the turn.
 """
 
@@ -18,6 +20,7 @@ class Persistence:
         self._payload = payload
         self._votes = votes
         self._dirty = False  # appended to the payload file and not synced
+        self._unsynced = False  # the same of the votes file
 
     def perform(self, effects: CoreEffects) -> bool:
         """Steps 1 and 2 of a turn; and what may leave the payload file. Whether there was anything."""
@@ -28,6 +31,7 @@ class Persistence:
             or effects.append_votes
             or effects.votes_file is not None
             or effects.sync_payload
+            or (effects.sends and self._unsynced)
             or effects.forget_payload
         ):
             return False
@@ -40,17 +44,22 @@ class Persistence:
             payload.sync()
             self._dirty = False
         if effects.votes_file is not None or effects.append_votes:
-            self._sign(effects)
+            self._record(effects)
+        if self._unsynced and (effects.sync_votes or effects.sends):
+            assert self._votes is not None
+            self._votes.sync()
+            self._unsynced = False
         if effects.forget_payload:
             payload.drop(effects.forget_payload)
             payload.trim()
         return True
 
-    def _sign(self, effects: CoreEffects) -> None:
+    def _record(self, effects: CoreEffects) -> None:
         votes = self._votes
         assert votes is not None, "only a voter signs"
         if effects.votes_file is not None:
             votes.rewrite(effects.votes_file)
+            self._unsynced = False
         for record in effects.append_votes:
             votes.append(record)
-        votes.sync()
+        self._unsynced |= bool(effects.append_votes)

@@ -33,7 +33,7 @@ class Performer:
 
     def steps(self, process: Process, effects: CoreEffects) -> Steps:
         """The contract's order. Every yield is a persistence point, with the time the step takes."""
-        payload, votes = process.parts.payload, process.parts.votes
+        payload = process.parts.payload
         for batch in effects.append_batches:
             payload.append(PayloadKind.BATCH, batch.digest, batch.raw)
         for block in effects.append_blocks:
@@ -46,15 +46,7 @@ class Performer:
         if effects.sync_payload:
             payload.sync()
             yield "payload synced", 0
-        if effects.votes_file is not None or effects.append_votes:
-            assert votes is not None, "no vote is asked for without a signing record (C-10)"
-            if effects.votes_file is not None:
-                votes.rewrite(effects.votes_file)
-            for record in effects.append_votes:
-                votes.append(record)
-            yield "votes appended", self._world.between(*self._node.costs.sync_us)
-            votes.sync()
-            yield "votes synced", 0
+        yield from self._record_votes(process, effects)
         yield from self._send_all(effects.sends)
         for line in effects.trace:
             self._world.trace(self._node.index, line.line())
@@ -70,6 +62,23 @@ class Performer:
         self._set_timer(process, effects.wake_at_us)
         if process.executing and process.execution is None:
             self._execute_next(process)
+
+    def _record_votes(self, process: Process, effects: CoreEffects) -> Steps:
+        votes = process.parts.votes
+        if effects.votes_file is not None or effects.append_votes:
+            assert votes is not None, "no vote is asked for without a signing record (C-10)"
+            if effects.votes_file is not None:
+                votes.rewrite(effects.votes_file)
+                process.votes_unsynced = False
+            for record in effects.append_votes:
+                votes.append(record)
+            process.votes_unsynced |= bool(effects.append_votes)
+            yield "votes appended", self._world.between(*self._node.costs.sync_us)
+        if process.votes_unsynced and (effects.sync_votes or effects.sends):
+            assert votes is not None, "no vote is asked for without a signing record (C-10)"
+            votes.sync()
+            process.votes_unsynced = False
+            yield "votes synced", 0
 
     def _set_timer(self, process: Process, wake_us: int | None) -> None:
         process.wake_us = wake_us

@@ -34,6 +34,7 @@ class Process:
     performing: Steps | None = None
     execution: Steps | None = None
     turn_due: bool = False
+    votes_unsynced: bool = False  # appended to the votes file since its last sync
     wake_us: int | None = None  # mono; the newest replaces the older
     connected: set[ValidatorIndex] = field(default_factory=set)
     waiting: set[Hash32] = field(default_factory=set)  # transactions whose clients wait here

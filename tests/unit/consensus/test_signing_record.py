@@ -91,6 +91,18 @@ def test_c10_nothing_at_or_below_the_floor_is_signed() -> None:
         new_guard(0, initial() + (append or b"")).sign(View(5), NULLIFY)
 
 
+def test_c10_only_a_finalization_may_wait_for_its_sync() -> None:
+    solo, guard = Solo(), new_guard(0)
+    block = solo.block(5)
+    guard.note_certificate(solo.finalization(block))
+    assert not guard.pressing, "it proves itself, and nothing that was signed rests on it"
+    guard.note_view(View(guard.floor + 2))
+    assert guard.pressing
+    guard.take_record()
+    guard.sign(View(guard.floor + 2), NULLIFY)
+    assert guard.pressing
+
+
 def test_c10_a_guard_needs_the_record_of_its_own_key_and_chain() -> None:
     record = recover(initial())
     with pytest.raises(ValueError, match="another chain or key"):
