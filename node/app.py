@@ -23,6 +23,7 @@ from licet.keys import load_key
 from licet.types import ChainId, ValidatorIndex
 
 from node.api.admin_service import AdminService
+from node.api.cursors import Cursors
 from node.api.decisions import Decisions
 from node.api.ledger_service import LedgerService
 from node.api.queries import Queries
@@ -221,7 +222,11 @@ class App:
         genesis = self.identity.genesis
         quotas = Quotas(connection_max=config.api_connection_inflight_max, total_max=config.api_inflight_max)
         queries = Queries(
-            storage=node.storage, proofs=node.proofs, machine=node.machine, genesis_time_ms=genesis.time_ms
+            storage=node.storage,
+            proofs=node.proofs,
+            machine=node.machine,
+            genesis_time_ms=genesis.time_ms,
+            cursors=Cursors(self.identity.chain_id),
         )
         self._rows_before = queries.usage_rows()
         self.status = status = StatusView(

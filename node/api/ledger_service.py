@@ -19,11 +19,11 @@ from licet.types import HASH_BYTES, Hash32, Height
 from licet.v1 import ledger_pb2 as pb
 from licet.v1.ledger_pb2_grpc import LedgerServiceServicer
 
-from node.api import mapping
+from node.api import cursors, mapping
 from node.api.decisions import Decisions
 from node.api.errors import NotFound, RequestInvalid, abort
 from node.api.pages import key_of, page_size, token_of
-from node.api.queries import Queries, format_cursor
+from node.api.queries import Queries
 from node.api.status import StatusView
 from node.api.submissions import Submissions
 from node.api.turns import Turns
@@ -33,6 +33,7 @@ R = TypeVar("R")
 
 EVENTS_PER_RESPONSE: Final = 200
 EVENTS_SCAN: Final = 100  # receipts looked at before the loop is given back (C-16)
+CURSOR_WAIT_S: Final = 5.0  # for a node that is a little behind the one that gave the cursor
 EVENTS_WAIT_S: Final = 15.0  # a quiet stream tells its cursor this often, so that a dead client is noticed
 
 
@@ -433,6 +434,7 @@ class LedgerService(LedgerServiceServicer):
         party = _optional("party", request.party)
         kinds = tuple(request.kinds)
         cursor: str = request.after
+        await self._reach(cursor)
         while True:
             height = self._queries.height
             async with self._turns.take(connection, patient=True):
@@ -448,20 +450,30 @@ class LedgerService(LedgerServiceServicer):
             if not await self._ledger.wait_for_height(Height(height + 1), timeout_s=EVENTS_WAIT_S):
                 yield pb.StreamEventsResponse(cursor=cursor, height=height)
 
+    async def _reach(self, cursor: str) -> None:
+        """Wait a moment for a height that other nodes have already; else it is of no ledger that is known."""
+        place = self._queries.cursors.parse(cursor)
+        if place.height > self._queries.height:
+            await self._ledger.wait_for_height(Height(place.height), timeout_s=CURSOR_WAIT_S)
+        if place.height > self._queries.height:
+            raise cursors.beyond(place, self._queries.height)
+
     def _next_events(
         self, cursor: str, party: str, kinds: tuple[str, ...]
     ) -> tuple[list[pb.EventRecord], str, bool]:
         """Events behind a cursor, the cursor behind them, and whether there may be more at once."""
         events: list[pb.EventRecord] = []
-        for seen, (place, receipt, numbers) in enumerate(self._queries.events_after(cursor, party=party)):
+        queries = self._queries
+        height = queries.height  # nothing becomes final while this looks
+        place = queries.cursors.parse(cursor)
+        for seen, (at, receipt, numbers) in enumerate(queries.events_after(place, party=party)):
             for number in numbers:
                 if _of_kind(receipt.events[number].kind, kinds):
-                    at = format_cursor(receipt.height, receipt.index, number)
-                    events.append(mapping.event_record(receipt, number, at))
-            cursor = place
+                    own = queries.cursors.event(receipt.height, receipt.index, number)
+                    events.append(mapping.event_record(receipt, number, own))
             if len(events) >= EVENTS_PER_RESPONSE or seen >= EVENTS_SCAN:
-                return events, cursor, True
-        return events, cursor, False
+                return events, at, True
+        return events, queries.cursors.block(height), False
 
     @answering
     @in_turn

@@ -24,6 +24,7 @@ from licensing_vm.program.encoding import decode as decode_program
 from licensing_vm.program.model import Program
 from licensing_vm.transition import Machine
 from node.api.brief import is_of
+from node.api.cursors import BEFORE_ALL, Cursors, Place
 from node.api.errors import NotFound, RequestInvalid
 from node.api.pages import BREATHE_EVERY, Page, collect, collect_slowly, key_of, page_size
 from node.ledger import indexes
@@ -59,7 +60,16 @@ class PageRequest(Protocol):
 class Queries:
     """Reads over one node's store."""
 
-    def __init__(self, *, storage: Storage, proofs: Proofs, machine: Machine, genesis_time_ms: int) -> None:
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        proofs: Proofs,
+        machine: Machine,
+        genesis_time_ms: int,
+        cursors: Cursors,
+    ) -> None:
+        self.cursors = cursors
         self._storage = storage
         self._machine = machine
         self._proofs = proofs
@@ -282,40 +292,27 @@ class Queries:
 
     # --- events ---------------------------------------------------------------------------------
 
-    def events_after(self, cursor: str, *, party: str) -> Iterator[tuple[str, Receipt, range]]:
-        """Receipts behind a cursor, each with its own cursor and the events of it still to be told."""
-        height, index, number = parse_cursor(cursor)
-        place = (Height(height), index - 1)
+    def events_after(self, place: Place, *, party: str) -> Iterator[tuple[str, Receipt, range]]:
+        """Receipts behind a place, each with its own cursor and the events of it still to be told."""
+        height, index, number = place
+        before = (Height(height), index - 1)
         stored = (
-            indexes.receipts_of_party(self._storage, party, after=place if cursor else None)
+            indexes.receipts_of_party(self._storage, party, after=None if place == BEFORE_ALL else before)
             if party
-            else indexes.receipts_after(self._storage, place[0], place[1])
+            else indexes.receipts_after(self._storage, before[0], before[1])
         )
         for one in stored:
             receipt = one.read()
             first = number + 1 if (one.height, one.index) == (height, index) else 0
             last = len(receipt.events) - 1
-            yield format_cursor(one.height, one.index, max(last, 0)), receipt, range(first, last + 1)
+            at = self.cursors.event(one.height, one.index, max(last, 0))
+            yield at, receipt, range(first, last + 1)
 
     # --- headers --------------------------------------------------------------------------------
 
     @property
     def blocks(self) -> StoredBlocks:
         return self._blocks
-
-
-def format_cursor(height: int, index: int, number: int) -> str:
-    return f"{height}.{index}.{number}"
-
-
-def parse_cursor(cursor: str) -> tuple[int, int, int]:
-    """Height, index and event number of the last event seen; before all for an empty cursor."""
-    if not cursor:
-        return 0, 0, -1
-    try:
-        return _place(cursor.encode())
-    except RequestInvalid:
-        raise RequestInvalid("after", "is no cursor of this ledger", code="CURSOR_INVALID") from None
 
 
 def _place(text: bytes) -> tuple[int, int, int]:

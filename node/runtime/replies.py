@@ -45,6 +45,9 @@ class Replies:
             await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
             return False
+        finally:
+            if future.cancelled():  # nobody waits any more, and that height may never come
+                self._heights = [one for one in self._heights if one[1] is not future]
         return True
 
     def stop(self) -> None:

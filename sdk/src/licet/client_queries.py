@@ -374,7 +374,11 @@ class QueryMethods:
             except grpc.RpcError as error:
                 found = failure_of(error)
                 if found is None:
-                    raise refused_by_node(error) from None
+                    refused = refused_by_node(error)
+                    if refused.code != "CURSOR_INVALID" or cursor == after:
+                        raise refused from None
+                    # Given by the node before, which is further on than this one.
+                    found = Failure(why=refused.message.rstrip("."), retry_after_s=0.0, reached=True)
                 failure = found
             finally:
                 call.cancel()

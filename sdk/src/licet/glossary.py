@@ -319,8 +319,8 @@ PAGE_TOKEN_INVALID
   The page token is not one that this list gave.
   > Start the list again.
 CURSOR_INVALID
-  The cursor is no event's.
-  > Start again, or from a cursor that you received.
+  The cursor is no event's, of another network, or beyond the ledger of the node that was asked.
+  > Start again, or from a cursor that you received from this network.
 INVALID_ENCODING
   Bytes are not the one canonical form of what they should be.
   > Use them exactly as they were produced.

@@ -412,6 +412,30 @@ async def test_events_resume_after_a_break_from_their_cursor() -> None:
     assert asked == ["", "2", "4"]
 
 
+async def test_events_wait_for_a_node_that_is_behind_the_one_before() -> None:
+    """The cursor came from a node that is further on; one that a caller gave is refused at once."""
+    calls = 0
+
+    async def stream(request: Any, context: Any) -> AsyncIterator[pb.StreamEventsResponse]:
+        nonlocal calls
+        calls += 1
+        if calls == 2 or request.after == "mine":
+            info = ErrorInfo(reason="CURSOR_INVALID", metadata={"fault": "sender"})
+            await abort_with(context, grpc.StatusCode.INVALID_ARGUMENT, "The cursor is of height 9.", info)
+        if calls == 1:
+            yield pb.StreamEventsResponse(events=[pb.EventRecord(cursor="1")], cursor="1")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+        yield pb.StreamEventsResponse(events=[pb.EventRecord(cursor="2")], cursor="2")
+
+    async with serving(replies={"StreamEvents": stream}) as (_, target), await connect(target) as client:
+        assert [event.cursor async for event in client.events(until_now=True)] == ["1", "2"]
+        assert calls == 3
+        with pytest.raises(LicetError) as refused:
+            await anext(client.events(after="mine"))
+        assert refused.value.code == "CURSOR_INVALID"
+        assert calls == 4
+
+
 async def test_another_loop_is_a_sentence() -> None:
     async with serving() as (_, target), await connect(target) as client:
 

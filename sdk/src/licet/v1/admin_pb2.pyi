@@ -51,7 +51,7 @@ class GetNodeStatusResponse(google.protobuf.message.Message):
     not_voting_reason: builtins.str
     """Why it may not vote; empty if it may."""
     pending_transactions: builtins.int
-    """Transactions waiting to be ordered."""
+    """Transactions that this node holds and that are not final: unordered, or in a block that is not final."""
     @property
     def public(self) -> licet.v1.ledger_pb2.GetStatusResponse:
         """The public part."""

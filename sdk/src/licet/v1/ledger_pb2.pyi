@@ -1444,7 +1444,7 @@ class Admitted(google.protobuf.message.Message):
 
     PENDING_FIELD_NUMBER: builtins.int
     pending: builtins.int
-    """Transactions waiting in this node's pool."""
+    """Transactions in this node's pool that are not final."""
     def __init__(
         self,
         *,
@@ -2687,7 +2687,9 @@ class StreamEventsRequest(google.protobuf.message.Message):
     PARTY_FIELD_NUMBER: builtins.int
     UNTIL_NOW_FIELD_NUMBER: builtins.int
     after: builtins.str
-    """Cursor of the last event seen; empty for the start."""
+    """Cursor of the last event seen, or of a response; empty for the start. One of another network, or beyond
+    this node's ledger, is refused with CURSOR_INVALID.
+    """
     party: builtins.str
     """Only events of transactions that concern this party; empty for all."""
     until_now: builtins.bool
@@ -2718,7 +2720,7 @@ class StreamEventsResponse(google.protobuf.message.Message):
     CURSOR_FIELD_NUMBER: builtins.int
     HEIGHT_FIELD_NUMBER: builtins.int
     cursor: builtins.str
-    """Resume from here, also where no event matched."""
+    """Resume from here, also where no event matched: everything up to `height` was looked at."""
     height: builtins.int
     """Height up to which events were sent."""
     @property

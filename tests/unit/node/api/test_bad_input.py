@@ -157,10 +157,3 @@ async def test_requests_beyond_a_limit(running: Running) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             await method(request)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT, request
-
-
-async def test_an_invalid_cursor_is_refused(running: Running) -> None:
-    with pytest.raises(grpc.RpcError) as refused:
-        async for _ in running.stub.StreamEvents(pb.StreamEventsRequest(after="1.x.2", until_now=True)):
-            pass
-    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
