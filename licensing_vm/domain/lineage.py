@@ -19,7 +19,7 @@ from licet.transactions import LinkLineage
 from licensing_vm.domain.assets import owners_of
 from licensing_vm.domain.context import Context
 from licensing_vm.errors import Refused
-from licensing_vm.money.lineage import walk_ancestors
+from licensing_vm.money.lineage import AncestorWeight, walk_ancestors
 
 RELATIONS: Final = (
     "derived",
@@ -78,17 +78,7 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
     )
     # The walk is bounded (L-13), and read before it can be counted.
     context.took(max(0, WALKED * walked + ANCESTOR * len(weights) - LINK_FREE))
-    ancestors = tuple(
-        Ancestor(
-            asset=row.key.decode(),
-            version=context.asset(row.key.decode()).version,
-            relative_once=row.relative_once,
-            relative_every_path=row.relative_every_path,
-            absolute_once=row.absolute_once,
-            absolute_every_path=row.absolute_every_path,
-        )
-        for row in weights
-    )
+    ancestors = tuple(_ancestor(context, row) for row in weights)
     state, version = context.state, child.lineage_version + 1
     state.define(
         asset_key(child.asset),
@@ -108,4 +98,16 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
             "rate_e9": str(command.rate_e9),
         },
         owners,
+    )
+
+
+def _ancestor(context: Context, row: AncestorWeight) -> Ancestor:
+    name = row.key.decode()
+    return Ancestor(
+        asset=name,
+        version=context.asset(name).version,
+        relative_once=row.relative_once,
+        relative_every_path=row.relative_every_path,
+        absolute_once=row.absolute_once,
+        absolute_every_path=row.absolute_every_path,
     )
