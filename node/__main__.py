@@ -22,6 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 EXIT_REFUSED: Final = 1
+GRPC_ENVIRONMENT: Final = {
+    "GRPC_VERBOSITY": "ERROR",  # its notices of ordinary partings are no errors of ours
+    # Its older loop of readiness, without a pool of threads behind every socket: a message from peer to peer
+    # and back takes 150 µs instead of 210, and a third less CPU (grpcio 1.85, two cores).
+    "GRPC_EXPERIMENTS": "-event_engine_client,-event_engine_listener",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -277,8 +283,9 @@ COMMANDS: Final = {
 
 def main() -> int:
     """Run a command; a refusal is one sentence on standard error."""
+    for variable, value in GRPC_ENVIRONMENT.items():  # read once, when grpc is first imported
+        os.environ.setdefault(variable, value)
     arguments = _parser().parse_args()
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its notices of ordinary partings are no errors of ours
     why = _refuse_environment()
     if why is not None:
         print(f"node: {why}", file=sys.stderr)
