@@ -31,7 +31,7 @@ from node.api.quotas import Quotas
 from node.api.server import AdminServer, ApiServer
 from node.api.status import StatusView
 from node.api.submissions import Submissions
-from node.config import Config, check_peers
+from node.config import Config, check_peers, peers_without_address
 from node.ledger.assembly import Node, assemble, chain_config, create_signing_record
 from node.net.grpc_transport import GrpcTransport, TransportConfig
 from node.net.peers import PeerTable
@@ -160,6 +160,9 @@ class App:
         self.identity = identity
         names = [validator.name for validator in identity.genesis.validators]
         check_peers(config, names)
+        if identity.index is not None:
+            for missing in peers_without_address(config, names, identity.index):
+                log.warning(missing)
         if not (config.data / VOTES_FILE).exists() and not (config.data / LEDGER_FOLDER).exists():
             raise NotInitialised(config.data)
         self.bounds = descriptors.doors(descriptors.raise_limit())
@@ -258,6 +261,7 @@ class App:
                 rows_under_way=node.executor.rows_under_way,
             ),
             status=status,
+            message_bytes_max=config.api_message_bytes_max,
         )
         return service, AdminService(driver=driver, status=status, peers=self.peers), quotas
 

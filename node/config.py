@@ -358,6 +358,17 @@ def check_peers(config: Config, names: Sequence[str]) -> None:
             )
 
 
+def peers_without_address(config: Config, names: Sequence[str], own: int) -> list[str]:
+    """What follows where `[peers]` lacks a validator: one sentence each. The lower index is dialled."""
+    said = []
+    for index, name in enumerate(names):
+        if index == own or name in config.peers:
+            continue
+        meaning = "this node never connects to it" if index > own else "this node waits for it to connect"
+        said.append(f"[peers] of the configuration has no address of {name}: {meaning}")
+    return said
+
+
 def render(values: Mapping[str, object]) -> str:
     """A node.toml with these settings, by dotted key; unset ones stand as comments with their default."""
     top: list[str] = []

@@ -29,6 +29,7 @@ STATUS_BY_CODE: Final = {
     "INVALID_QUESTION": grpc.StatusCode.INVALID_ARGUMENT,
     "INVALID_ENCODING": grpc.StatusCode.INVALID_ARGUMENT,
     "INVALID_SIGNATURE": grpc.StatusCode.UNAUTHENTICATED,
+    "MESSAGE_TOO_LARGE": grpc.StatusCode.INVALID_ARGUMENT,
     "TX_MALFORMED": grpc.StatusCode.INVALID_ARGUMENT,
     "NOT_ANCHORED_YET": grpc.StatusCode.FAILED_PRECONDITION,
     "HEIGHT_NOT_KEPT": grpc.StatusCode.OUT_OF_RANGE,
@@ -64,6 +65,19 @@ class RequestInvalid(LicetError):
             fault=Fault.SENDER,
             remedy="See the field's comment in proto/licet/v1.",
             facts={"field": field},
+        )
+
+
+class MessageTooLarge(LicetError):
+    """A request of more bytes than this node takes in one message."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            "MESSAGE_TOO_LARGE",
+            f"The request has {size} bytes, of at most {limit}.",
+            fault=Fault.SENDER,
+            remedy="Divide what you send.",
+            facts={"size": str(size), "limit": str(limit)},
         )
 
 

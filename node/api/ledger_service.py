@@ -10,6 +10,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from google.protobuf.message import Message
 from licet import entities as e
 from licet.genesis import Genesis
 from licet.proof import LogClaim
@@ -21,7 +22,7 @@ from licet.v1.ledger_pb2_grpc import LedgerServiceServicer
 
 from node.api import cursors, mapping
 from node.api.decisions import Decisions
-from node.api.errors import NotFound, RequestInvalid, abort
+from node.api.errors import MessageTooLarge, NotFound, RequestInvalid, abort
 from node.api.pages import key_of, page_size, token_of
 from node.api.queries import Queries
 from node.api.status import StatusView
@@ -45,6 +46,9 @@ def answering(
     @functools.wraps(call)
     async def answer(self: Any, request: Any, context: Any) -> R:
         try:
+            limit: int | None = getattr(self, "message_bytes_max", None)
+            if limit is not None and isinstance(request, Message) and request.ByteSize() > limit:
+                raise MessageTooLarge(request.ByteSize(), limit)
             return await call(self, request, context)
         except Exception as error:
             await abort(context, error, what=call.__name__)
@@ -92,7 +96,9 @@ class LedgerService(LedgerServiceServicer):
         submissions: Submissions,
         decisions: Decisions,
         status: StatusView,
+        message_bytes_max: int,
     ) -> None:
+        self.message_bytes_max = message_bytes_max
         self._genesis_json = genesis.to_json()
         self._ledger = ledger
         self._queries = queries
@@ -365,7 +371,9 @@ class LedgerService(LedgerServiceServicer):
     @answering
     @in_turn
     async def ListBalances(self, request: Any, context: Any) -> pb.ListBalancesResponse:
-        prefix = b"balance/" + _name("party", request.party).encode() + b"/"
+        party = _name("party", request.party)
+        self._queries.require_party(party)
+        prefix = b"balance/" + party.encode() + b"/"
         page = self._queries.list_state(prefix, e.Balance, request)
         return pb.ListBalancesResponse(
             balances=[mapping.balance(key, record) for key, record in page.items],
@@ -401,6 +409,7 @@ class LedgerService(LedgerServiceServicer):
     @in_turn
     async def GetStatement(self, request: Any, context: Any) -> pb.GetStatementResponse:
         party = _name("party", request.party)
+        self._queries.require_party(party)
         page = await self._queries.statement(
             party,
             from_ms=request.from_ms,

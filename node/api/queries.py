@@ -15,7 +15,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from licet import entities as e
 from licet.certificate import Header
-from licet.proof import ProofFile, StateClaim
+from licet.proof import KEY_BYTES_MAX, ProofFile, StateClaim
 from licet.receipts import Receipt, StatementLine, statement_lines
 from licet.records import decode
 from licet.types import Hash32, Height
@@ -119,10 +119,15 @@ class Queries:
         value = self._storage.get(key)
         return None if value is None else decode(kind, value)
 
+    def require_party(self, party: str) -> None:
+        """Raise `NotFound` for a party that nobody registered: what it has is not empty, it is not there."""
+        if self._storage.get(e.party_key(party)) is None:
+            raise NotFound("party", party)
+
     def proof(self, key: bytes) -> Answer[None]:
         """A key's proof file, present or absent."""
-        if not 0 < len(key) <= 512:
-            raise RequestInvalid("key", "is empty or longer than 512 bytes")
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise RequestInvalid("key", f"has {len(key)} bytes, not 1 to {KEY_BYTES_MAX}")
         proof = self._proofs.state(key)
         return Answer(record=None, height=proof.headers[0].executed.height, proof=proof.encode())
 

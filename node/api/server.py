@@ -21,7 +21,7 @@ from licet.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
 from node.api.admin_service import AdminService
 from node.api.ledger_service import LedgerService
 from node.config import Address
-from node.net.grpc_transport import PortInUse
+from node.net.ports import PortInUse, require_free
 from node.operations import descriptors
 
 SOCKET_PATH_BYTES_MAX: Final = 100
@@ -52,10 +52,12 @@ class ApiServer:
     def __init__(
         self, address: Address, *, message_bytes_max: int, connections_max: int = descriptors.CLIENTS_MAX
     ) -> None:
+        require_free(address, "clients")
         self._server = grpc.aio.server(
             maximum_concurrent_rpcs=RPCS_MAX,
             options=[
-                ("grpc.max_receive_message_length", message_bytes_max),
+                # Above the node's own limit: what is a little too large is refused with a sentence.
+                ("grpc.max_receive_message_length", 2 * message_bytes_max),
                 ("grpc.max_send_message_length", max(message_bytes_max, 16 << 20)),
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_connection_age_grace_ms", 1000),

@@ -28,6 +28,7 @@ from node.core.submit import (
     SUBMIT_BYTES_MAX,
     SUBMIT_TRANSACTIONS_MAX,
     Admitted,
+    Busy,
     Finalized,
     Ledger,
     Outcome,
@@ -56,6 +57,19 @@ class NotFinalInTime(LicetError):
                 " anew only where there is no receipt once the last final block's time is past valid_until."
             ),
             facts={"transaction": transaction.hex()},
+        )
+
+
+class StreamRequestInvalid(LicetError):
+    """A request of a stream that no state could answer; every earlier one is answered before it is told."""
+
+    def __init__(self, sequence: int, why: RequestInvalid) -> None:
+        super().__init__(
+            why.code,
+            f"Request {sequence} of the stream: {why.message[0].lower()}{why.message[1:]}",
+            fault=why.fault,
+            remedy=f"{why.remedy} Requests before it are answered; it and those behind it were not taken.",
+            facts={**why.facts, "sequence": str(sequence)},
         )
 
 
@@ -131,35 +145,41 @@ class Submissions:
         return pb.SubmitBatchResponse(results=results)
 
     async def stream(self, context: Any) -> None:
-        """Answer requests as their results come, until the client has sent its last."""
+        """Answer requests as their results come, until the client has sent its last or a bad one.
+
+        A bad request ends the stream, once every one before it is answered. That this node is full is an
+        answer to the one request; that it goes down ends them all, for what it took may yet be final.
+        """
         connection = context.peer()
         writing = asyncio.Lock()  # a stream takes one write at a time
         slots = asyncio.Semaphore(STREAM_REQUESTS_MAX)
         tasks: set[asyncio.Task[None]] = set()
-        failure: list[Exception] = []
+        failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
         async def answer(request: pb.SubmitStreamRequest, raws: Sequence[bytes], wait: bool) -> None:
             try:
-                outcomes = await self._ledger.submit(raws, wait=wait, timeout_s=WAIT_S)
+                outcomes = await self._outcomes(raws, wait)
                 pending = cache(self._pending)
                 results = [_result(one, pending, brief=request.brief) for one in outcomes]
                 async with writing:
                     await context.write(pb.SubmitStreamResponse(sequence=request.sequence, results=results))
             except (LicetError, grpc.aio.BaseError, grpc.RpcError) as error:
-                failure.append(error)
+                if not failed.done():
+                    failed.set_result(error)
 
         def ended(count: int, task: asyncio.Task[None]) -> None:
             tasks.discard(task)
             self._quotas.give_back(connection, count)
             slots.release()
 
+        refused: LicetError | None = None
         try:
-            while not failure:
-                request = await context.read()
-                if request is grpc.aio.EOF:
+            while (request := await _next(context, failed)) is not None:
+                try:
+                    raws, wait = _checked(request.transactions), _waits(request.wait)
+                except RequestInvalid as invalid:
+                    refused = StreamRequestInvalid(request.sequence, invalid)
                     break
-                raws = _checked(request.transactions)
-                wait = _waits(request.wait)
                 await slots.acquire()
                 await self._quotas.wait(connection, len(raws))
                 task = asyncio.create_task(answer(request, raws, wait))
@@ -171,8 +191,15 @@ class Submissions:
         finally:
             for task in tasks:
                 task.cancel()
-        if failure and isinstance(failure[0], LicetError):  # else the client is gone: nobody to tell
-            await abort(context, failure[0], what="SubmitStream")
+        error = failed.result() if failed.done() else refused
+        if isinstance(error, LicetError):  # else the client is gone, or has all its answers
+            await abort(context, error, what="SubmitStream")
+
+    async def _outcomes(self, raws: Sequence[bytes], wait: bool) -> Sequence[Outcome]:
+        try:
+            return await self._ledger.submit(raws, wait=wait, timeout_s=WAIT_S)
+        except Busy as busy:
+            return [Refused(hash=None, error=busy)] * len(raws)
 
     def _validate(self, raw: bytes) -> pb.SubmitResult:
         """What submitting it now would answer, executed against the current state without submitting."""
@@ -211,6 +238,23 @@ class Submissions:
 
     def _pending(self) -> int:
         return self._ledger.status().pending_transactions
+
+
+async def _next(context: Any, failed: asyncio.Future[Exception]) -> pb.SubmitStreamRequest | None:
+    """The stream's next request; None at its end, or once an answer has failed."""
+    if failed.done():
+        return None
+    reading = asyncio.ensure_future(context.read())
+    try:
+        await asyncio.wait((reading, failed), return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        reading.cancel()
+        raise
+    if failed.done():
+        reading.cancel()
+        return None
+    request = reading.result()
+    return None if request is grpc.aio.EOF else request
 
 
 def _checked(transactions: Sequence[bytes]) -> list[bytes]:

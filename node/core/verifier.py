@@ -18,7 +18,7 @@ from licet.crypto import Verified, mark_verified, signature_valid
 from licet.encoding import Tag
 from licet.errors import Fault, InvalidEncoding, InvalidSignature, LicetError
 from licet.genesis import Parameters
-from licet.transactions import Transaction
+from licet.transactions import TRANSACTION_BYTES_MAX, Transaction
 from licet.types import SIGNATURE_BYTES, ChainId, TimestampMs
 
 from node.core.batches import BATCH_HEAD_BYTES, Batch, BatchForm, batch_digest, parse_batch
@@ -43,12 +43,12 @@ class TooCostly(LicetError):
 
 
 class TooLarge(LicetError):
-    """No batch has room for this transaction."""
+    """A transaction of more bytes than any valid one has, or than a batch of this network holds."""
 
     def __init__(self, *, size: int, limit: int) -> None:
         super().__init__(
             "TX_TOO_LARGE",
-            f"The transaction has {size} bytes, and a batch holds {limit}.",
+            f"The transaction has {size} bytes, of at most {limit} with its signatures.",
             fault=Fault.SENDER,
             remedy="Split it into several transactions.",
             facts={"size": str(size), "limit": str(limit)},
@@ -85,11 +85,13 @@ class Verifier:
         self._parameters = parameters
         self._cost = cost
         self._signed = signature_check
+        in_a_batch = parameters.batch_bytes_max - BATCH_HEAD_BYTES - SIGNATURE_BYTES - 4
+        self._bytes_max = min(TRANSACTION_BYTES_MAX, in_a_batch)
 
     def admit_form(self, raw: bytes) -> Transaction:
         """A client's transaction, well-formed and for this chain, or the error that refuses it."""
-        if len(raw) + BATCH_HEAD_BYTES + SIGNATURE_BYTES + 4 > self._parameters.batch_bytes_max:
-            raise TooLarge(size=len(raw), limit=self._parameters.batch_bytes_max)
+        if len(raw) > self._bytes_max:
+            raise TooLarge(size=len(raw), limit=self._bytes_max)
         transaction = decode_transaction(raw)
         if transaction.body.chain_id != self._chain_id:
             raise WrongChainTransaction(found=transaction.body.chain_id, expected=self._chain_id)

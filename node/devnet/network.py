@@ -26,7 +26,7 @@ from licet.genesis import Currency, Genesis, GenesisParty, Parameters, Validator
 from licet.keys import generate_key, save_key
 
 from node.config import Address, render
-from node.net.grpc_transport import PortInUse
+from node.net.ports import require_free
 from node.operations import founding
 from node.operations.keyfiles import development_key
 from node.storage.errors import DataFolderInUse
@@ -185,15 +185,6 @@ def _free_ports(count: int) -> list[int]:
             one.close()
 
 
-def _check_free(address: Address, what: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except (OSError, OverflowError):
-            raise PortInUse(str(address), what) from None
-
-
 def make_genesis(
     name: str,
     validators: Sequence[tuple[str, SigningKey]],
@@ -262,7 +253,7 @@ def check_ports(ports: Sequence[Ports]) -> None:
     """Raise `PortInUse` for a port that is taken."""
     for index, own in enumerate(ports):
         for what, address in own.all():
-            _check_free(address, f"{what} of n{index + 1}")
+            require_free(address, f"{what} of n{index + 1}")
 
 
 def create(

@@ -22,7 +22,6 @@ import grpc
 import grpc.aio
 from licet.certificate import ValidatorSet
 from licet.crypto import SigningKey
-from licet.errors import Fault, LicetError
 from licet.types import ChainId, ValidatorIndex
 
 from node.config import Address
@@ -31,6 +30,7 @@ from node.net.frames import Frame, Hello, Item, PeerFault, Proof, Standing
 from node.net.peer_messages import FRAME_BYTES_MAX, Participation, PeerMessage
 from node.net.peers import PeerState, PeerTable
 from node.net.port import SEND_QUEUE_BYTES_MAX, Receiver
+from node.net.ports import PortInUse, require_free
 from node.operations import descriptors, logs
 
 METHOD: Final = "/licet.v1.PeerService/Exchange"
@@ -62,19 +62,6 @@ SERVER_OPTIONS: Final = [
     ("grpc.so_reuseport", 0),  # a taken port must be refused, not shared
     ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
 ]
-
-
-class PortInUse(LicetError):
-    """An address that this node should listen on cannot be bound."""
-
-    def __init__(self, address: str, what: str) -> None:
-        super().__init__(
-            "PORT_IN_USE",
-            f"The address {address} for {what} cannot be bound: another program listens on that port.",
-            fault=Fault.OPERATOR,
-            remedy="Stop that program, or name another port.",
-            facts={"address": address, "what": what},
-        )
 
 
 Read = Callable[[], Awaitable[Item]]
@@ -216,6 +203,7 @@ class GrpcTransport:
         handler: Any = grpc.stream_stream_rpc_method_handler(self._accept)
         service, method = METHOD[1:].split("/")
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+        require_free(self._config.listen, "peers")
         try:
             self.port = server.add_insecure_port(str(self._config.listen))
         except RuntimeError:

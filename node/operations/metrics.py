@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from node.config import Address
-from node.net.grpc_transport import PortInUse
+from node.net.ports import PortInUse, require_free
 from node.operations import descriptors, health
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class MetricsServer:
         self.port = 0
 
     async def start(self, address: Address) -> None:
+        require_free(address, "metrics")
         try:
             self._server = await asyncio.start_server(
                 self._serve, address.host, address.port, limit=REQUEST_BYTES_MAX

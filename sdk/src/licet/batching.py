@@ -21,11 +21,9 @@ import grpc.aio
 
 from licet import endpoints
 from licet.endpoints import Endpoints
-from licet.transactions import BODY_BYTES_MAX, SIGNATURES_MAX
+from licet.transactions import TRANSACTION_BYTES_MAX
 from licet.v1 import ledger_pb2 as pb
 
-# No transaction has more: its body, and room for as many signatures as one may carry.
-TRANSACTION_BYTES_MAX: Final = BODY_BYTES_MAX + 256 * SIGNATURES_MAX
 MESSAGE_TRANSACTIONS_MAX: Final = 512
 MESSAGE_BYTES_MAX: Final = 2 * 1024 * 1024
 STREAM_MESSAGES_MAX: Final = 8

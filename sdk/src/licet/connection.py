@@ -19,7 +19,7 @@ import grpc
 from google.protobuf.message import Message
 
 from licet import doubt
-from licet.batching import TRANSACTION_BYTES_MAX, Batcher
+from licet.batching import Batcher
 from licet.builder import NodeClock, SignedTransaction
 from licet.endpoints import Endpoints, check_size, parse_targets
 from licet.errors import Fault, LicetError
@@ -36,6 +36,7 @@ from licet.outcomes import (
 )
 from licet.retry import Attempt, Failure, Retrier, RetryPolicy
 from licet.statement import Status
+from licet.transactions import TRANSACTION_BYTES_MAX
 from licet.types import ChainId
 from licet.v1 import ledger_pb2 as pb
 

@@ -19,6 +19,8 @@ from licet.types import ChainId, Hash32, PublicKey, Signature
 # and at execution alike. They are part of the ledger's rules; changing one is a protocol version.
 BODY_BYTES_MAX: Final = 512 * 1024
 SIGNATURES_MAX: Final = 16
+# No transaction has more: its body, and room for as many signatures as one may carry.
+TRANSACTION_BYTES_MAX: Final = BODY_BYTES_MAX + 256 * SIGNATURES_MAX
 COMMANDS_MAX: Final = 256
 ID_BYTES: Final = 16
 NAME_BYTES_MAX: Final = 64

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from node import config
+from node import app, config
 from node.config import SETTINGS, Address, ConfigFileUnreadable, InvalidConfig, load, parse_address, render
+from node.devnet import network
+from node.operations import logs
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -107,3 +111,34 @@ def test_every_setting_has_a_field_a_variable_and_a_meaning() -> None:
     assert {setting.name for setting in SETTINGS} == set(config.Config.__slots__)
     assert all(setting.meaning and setting.variable.startswith("LICET_NODE_") for setting in SETTINGS)
     assert not {setting.variable for setting in SETTINGS} & config.FOREIGN_VARIABLES
+
+
+def test_a_validator_without_an_address_is_told_at_the_start(tmp_path: Path) -> None:
+    made = network.create(
+        tmp_path / "net",
+        name="test",
+        nodes=4,
+        ports=network.pick_ports(4, 0),
+        dev=True,
+        manual_clock=True,
+        parties=(),
+    )
+    settings = load(made.nodes[1].config, {})
+    names = [one.name for one in made.nodes]
+    assert config.peers_without_address(settings, names, 1) == []
+    lacking = replace(settings, peers={"n3": settings.peers["n3"]})
+    identity = app.initialise(lacking)
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logs.logger("node").addHandler(handler)
+    try:
+        node = app.App(lacking, identity)
+        node.node.close()
+        node._folder.close()
+    finally:
+        logs.logger("node").removeHandler(handler)
+    assert said == [
+        "[peers] of the configuration has no address of n1: this node waits for it to connect",
+        "[peers] of the configuration has no address of n4: this node never connects to it",
+    ]

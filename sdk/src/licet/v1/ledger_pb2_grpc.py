@@ -187,7 +187,8 @@ class LedgerServiceServicer(object):
 
     def SubmitStream(self, request_iterator, context):
         """Submits batches on one stream; each request is answered by one response with the same sequence, when its
-        transactions have their results. Responses may come out of order.
+        transactions have their results. Responses may come out of order. A request that no state could answer ends
+        the stream after every earlier one is answered; the error's fact "sequence" names it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import pytest
 from licet.codec import encode_body, encode_transaction
 from licet.crypto import SigningKey
 from licet.encoding import Tag
-from licet.transactions import BODY_BYTES_MAX, Command, KeySignature, Money, TransactionBody, Transfer
+from licet.proof import KEY_BYTES_MAX, StateClaim, read_proof
+from licet.status_details import METADATA_KEY, decode_status
+from licet.transactions import (
+    BODY_BYTES_MAX,
+    TRANSACTION_BYTES_MAX,
+    Command,
+    KeySignature,
+    Money,
+    TransactionBody,
+    Transfer,
+)
 from licet.types import ChainId, Signature
 from licet.v1 import ledger_pb2 as pb
 
-from node.core.submit import SUBMIT_TRANSACTIONS_MAX
+from node.core.submit import SUBMIT_TRANSACTIONS_MAX, Busy, Outcome, Stopping
 from node.operations.keyfiles import development_key
 from tests.unit.node.api.conftest import Running
 
@@ -127,6 +139,98 @@ async def test_a_stream_answers_each_request_and_refuses_a_bad_one(running: Runn
     with pytest.raises(grpc.RpcError) as refused:
         await call.read()
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert facts_of(refused.value)["sequence"] == "9"
+
+
+async def test_what_came_before_a_bad_request_of_a_stream_is_answered(running: Running) -> None:
+    await fund(running)
+    call = running.stub.SubmitStream()
+    for sequence in range(3):
+        await call.write(
+            pb.SubmitStreamRequest(sequence=sequence, transactions=[signed(await body(running))])
+        )
+    await call.write(pb.SubmitStreamRequest(sequence=3, transactions=[b"x"], wait=7))
+    await call.write(pb.SubmitStreamRequest(sequence=4, transactions=[signed(await body(running))]))
+    answers = [await call.read() for _ in range(3)]
+    assert sorted(one.sequence for one in answers) == [0, 1, 2]
+    assert all(one.results[0].receipt.committed for one in answers)
+    with pytest.raises(grpc.RpcError, match="Request 3 of the stream") as refused:
+        await call.read()
+    assert facts_of(refused.value)["sequence"] == "3"
+
+
+async def test_a_full_node_is_an_answer_to_one_request_and_the_stream_goes_on(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fund(running)
+    call = running.stub.SubmitStream()
+    submit, full = running.app.driver.submit, [True]
+
+    async def once_full(raws: Sequence[bytes], **more: Any) -> list[Outcome]:
+        if full.pop() if full else False:
+            raise Busy(held_bytes=2, limit_bytes=1, retry_ms=5)
+        return await submit(raws, **more)
+
+    monkeypatch.setattr(running.app.driver, "submit", once_full)
+    raw = signed(await body(running))
+    await call.write(pb.SubmitStreamRequest(sequence=1, transactions=[raw, raw]))
+    refused = await call.read()
+    assert [one.refusal.code for one in refused.results] == ["RESOURCE_EXHAUSTED"] * 2
+    await call.write(pb.SubmitStreamRequest(sequence=2, transactions=[raw]))
+    assert (await call.read()).results[0].receipt.committed
+
+
+async def test_a_node_that_goes_down_ends_a_stream_that_is_silent(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stopping(raws: Sequence[bytes], **more: Any) -> list[Outcome]:
+        raise Stopping
+
+    monkeypatch.setattr(running.app.driver, "submit", stopping)
+    call = running.stub.SubmitStream()
+    await call.write(pb.SubmitStreamRequest(sequence=1, transactions=[b"x"]))
+    with pytest.raises(grpc.RpcError) as ended:
+        await asyncio.wait_for(call.read(), 10)  # without another request that would wake the node
+    assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_what_is_too_large_is_told_with_the_limit_that_it_passes(running: Running) -> None:
+    transaction = (await running.stub.Submit(pb.SubmitRequest(transaction=bytes(3 << 20)))).result.refusal
+    assert transaction.code == "TX_TOO_LARGE"
+    assert dict(transaction.facts) == {"size": str(3 << 20), "limit": str(TRANSACTION_BYTES_MAX)}
+    with pytest.raises(grpc.RpcError) as refused:
+        await running.stub.GetProof(pb.GetProofRequest(key=bytes(17 << 20)))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert facts_of(refused.value)["limit"] == str(16 << 20)
+
+
+async def test_a_key_may_have_as_many_bytes_as_a_proof_holds(running: Running) -> None:
+    await fund(running)
+    await running.client.wait_anchored(1)
+    answer = await running.stub.GetProof(pb.GetProofRequest(key=bytes(KEY_BYTES_MAX)))
+    claim = read_proof(answer.proof).claim
+    assert isinstance(claim, StateClaim)
+    assert claim.value is None
+    with pytest.raises(grpc.RpcError, match="not 1 to 1024"):
+        await running.stub.GetProof(pb.GetProofRequest(key=bytes(KEY_BYTES_MAX + 1)))
+
+
+async def test_a_party_that_is_not_there_has_no_statement_and_no_balances(running: Running) -> None:
+    stub = running.stub
+    for call, request in (
+        (stub.GetStatement, pb.GetStatementRequest(party="nobody")),
+        (stub.ListBalances, pb.ListBalancesRequest(party="nobody")),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            await call(request)
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    assert not (await stub.ListBalances(pb.ListBalancesRequest(party="contributor1"))).balances
+
+
+def facts_of(error: grpc.RpcError) -> dict[str, str]:
+    info = decode_status(bytes(dict(error.trailing_metadata())[METADATA_KEY]))
+    assert info is not None
+    return dict(info.metadata)
 
 
 @pytest.mark.parametrize("wait", [pb.WAIT_ADMITTED, pb.WAIT_FINAL])

@@ -15,9 +15,10 @@ from licet.types import ChainId, ValidatorIndex
 
 from node.config import Address
 from node.net import frames, grpc_transport
-from node.net.grpc_transport import METHOD, GrpcTransport, PortInUse, TransportConfig
+from node.net.grpc_transport import METHOD, GrpcTransport, TransportConfig
 from node.net.peer_messages import ConsensusMessage, Participation
 from node.net.peers import PeerTable
+from node.net.ports import PortInUse
 from node.operations import health
 from tests.unit.node.net.inbox import LIMIT_S, Inbox
 
