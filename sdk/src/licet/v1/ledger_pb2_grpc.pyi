@@ -42,7 +42,8 @@ class LedgerServiceStub:
         licet.v1.ledger_pb2.SubmitStreamResponse,
     ]
     """Submits batches on one stream; each request is answered by one response with the same sequence, when its
-    transactions have their results. Responses may come out of order.
+    transactions have their results. Responses may come out of order. A request that no state could answer ends
+    the stream after every earlier one is answered; the error's fact "sequence" names it.
     """
 
     GetReceipt: grpc.UnaryUnaryMultiCallable[
@@ -227,7 +228,8 @@ class LedgerServiceAsyncStub:
         licet.v1.ledger_pb2.SubmitStreamResponse,
     ]
     """Submits batches on one stream; each request is answered by one response with the same sequence, when its
-    transactions have their results. Responses may come out of order.
+    transactions have their results. Responses may come out of order. A request that no state could answer ends
+    the stream after every earlier one is answered; the error's fact "sequence" names it.
     """
 
     GetReceipt: grpc.aio.UnaryUnaryMultiCallable[
@@ -418,7 +420,8 @@ class LedgerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[licet.v1.ledger_pb2.SubmitStreamResponse], collections.abc.AsyncIterator[licet.v1.ledger_pb2.SubmitStreamResponse]]:
         """Submits batches on one stream; each request is answered by one response with the same sequence, when its
-        transactions have their results. Responses may come out of order.
+        transactions have their results. Responses may come out of order. A request that no state could answer ends
+        the stream after every earlier one is answered; the error's fact "sequence" names it.
         """
 
     @abc.abstractmethod
