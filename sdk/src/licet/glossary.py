@@ -373,6 +373,9 @@ CLIENT_CLOSED
 NODE_ROOT_MISSING
   No folder holds a node to start.
   > Set LICET_NODE_ROOT to a clone of the repository, or give node_root=….
+PYTHON_MISSING
+  The interpreter that should run the nodes cannot be run.
+  > Give `Network(python=…)` one of an environment that holds what a node needs.
 NETWORK_FAILED
   A network for tests did not come up.
   > See the log that the message names.

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from licet.sync_client import SyncClient
 START_S: Final = 60.0
 ANSWER_S: Final = 60.0
 STOP_S: Final = 20.0
+_MISSING: Final = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'", re.MULTILINE)
 # A node that was just started is waited for: here the address is never what is wrong.
 PATIENT: Final = ClientOptions(connect=RetryPolicy())
 
@@ -60,6 +62,14 @@ def _root(node_root: str | os.PathLike[str] | None) -> Path:
             "Name a clone of the repository.",
         )
     return root
+
+
+def _interpreter(root: Path, named: str | os.PathLike[str] | None) -> str:
+    """What runs the nodes: as named; else the clone's environment; else what runs this program."""
+    if named is not None:
+        return os.fspath(named)
+    own = root / ".venv" / "bin" / "python"
+    return str(own) if own.is_file() else sys.executable
 
 
 def _end(process: subprocess.Popen[str], folder: Path | None) -> None:
@@ -93,23 +103,37 @@ class Network:
         manual_clock: bool = True,
         world: str | None = None,
         folder: str | os.PathLike[str] | None = None,
-        python: str = sys.executable,
+        python: str | os.PathLike[str] | None = None,
     ) -> None:
-        """`folder` keeps the network's data after its end; else they stand in a temporary folder."""
+        """`folder` keeps the network's data after its end; else they stand in a temporary folder.
+
+        `python` runs the nodes: without it the clone's own environment where it has one (`make setup`).
+        """
         root = _root(node_root)
+        interpreter = _interpreter(root, python)
         place = Path(tempfile.mkdtemp(prefix="licet-")) if folder is None else Path(folder).resolve()
         place.mkdir(parents=True, exist_ok=True)
         ready = place / "ready.json"
         ready.unlink(missing_ok=True)
-        command = [python, "-m", "node", "devnet", "--port", "0", "--nodes", str(nodes), "--quiet"]
+        command = [interpreter, "-m", "node", "devnet", "--port", "0", "--nodes", str(nodes), "--quiet"]
         command += ["--data", str(place / "network"), "--ready-file", str(ready)]
         command += ["--clock", "manual" if manual_clock else "real"]
         command += ["--with", world] if world else []
         self._log = place / "devnet.log"
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        try:
+            with self._log.open("w") as log:
+                self._process = subprocess.Popen(
+                    command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+                )
+        except OSError as why:
+            if folder is None:
+                shutil.rmtree(place, ignore_errors=True)
+            raise NetworkFailed(
+                "PYTHON_MISSING",
+                f"{interpreter} cannot be run: {why.strerror}.",
+                "Give python=… the interpreter of an environment that holds what a node needs.",
+            ) from None
+        self._command = interpreter
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name="licet-devnet", daemon=True)
         self._reader.start()
@@ -136,15 +160,23 @@ class Network:
         while not ready.exists():
             if self._process.poll() is not None or waited >= START_S:
                 self._lines.put(None)
-                said = self._log.read_text()[-2000:].strip() or "it said nothing"
-                raise NetworkFailed(
-                    "NETWORK_FAILED", f"The network did not come up: {said}", "Fix that first."
-                )
+                raise self._not_up(self._log.read_text()[-2000:].strip())
             waiting.wait(0.02)
             waited += 0.02
         facts = json.loads(ready.read_text())
         assert isinstance(facts, dict)
         return facts
+
+    def _not_up(self, said: str) -> NetworkFailed:
+        missing = _MISSING.search(said)
+        if missing is not None:
+            return NetworkFailed(
+                "NETWORK_FAILED",
+                f"{self._command} cannot start a node: it has no package {missing[1]!r}.",
+                "Run `make setup-runtime` in the clone, or give python=… an environment that has it.",
+            )
+        said = said or "it said nothing"
+        return NetworkFailed("NETWORK_FAILED", f"The network did not come up: {said}", "Fix that first.")
 
     # --- what it is
 

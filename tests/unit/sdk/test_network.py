@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from licet import cli
+from licet import cli, testing
 from licet.client_commands import Submission
 from licet.errors import InvalidProof, LicetError
 from licet.keys import generate_key, save_key
@@ -35,6 +35,32 @@ def test_without_a_folder_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         Network()
     with pytest.raises(NetworkFailed, match="holds no node"):
         Network(node_root=tmp_path)
+
+
+def test_an_interpreter_that_is_none_or_lacks_a_package_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NetworkFailed, match="cannot be run: No such file") as missing:
+        Network(node_root=ROOT, python=tmp_path / "python")
+    assert missing.value.code == "PYTHON_MISSING"
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -E -S "$@"\n')
+    bare.chmod(0o700)
+    clone = tmp_path / "clone"
+    (clone / "node").mkdir(parents=True)
+    (clone / "node" / "__init__.py").touch()
+    (clone / "node" / "__main__.py").write_text("import grpc_health\n")
+    with pytest.raises(NetworkFailed, match="has no package") as lacking:
+        Network(node_root=clone, python=bare)
+    assert "Traceback" not in str(lacking.value)
+    assert "make setup-runtime" in lacking.value.remedy
+
+
+def test_the_clone_s_own_environment_runs_its_nodes(tmp_path: Path) -> None:
+    own = tmp_path / ".venv" / "bin" / "python"
+    assert testing._interpreter(tmp_path, None) == sys.executable
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert testing._interpreter(tmp_path, None) == str(own)
+    assert testing._interpreter(tmp_path, "python3") == "python3"
 
 
 @pytest.fixture(scope="module")
