@@ -6,6 +6,7 @@ from typing import Any
 
 from licet.errors import Fault, LicetError
 from licet.types import TimestampMs
+from licet.usage import format_time_ms
 from licet.v1 import admin_pb2 as pb
 from licet.v1.admin_pb2_grpc import AdminServiceServicer
 
@@ -39,13 +40,17 @@ class ClockNotManual(LicetError):
 class AdvanceNotFinal(LicetError):
     """No block with the new time was final in time."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, *, now_ms: int, final_ms: int) -> None:
         super().__init__(
             "NOT_FINAL_IN_TIME",
-            f"The clock of this node was set to {now_ms}, but no block with that time is final yet.",
+            f"This node's clock was moved to {format_time_ms(now_ms)}, and the last final block is of"
+            f" {format_time_ms(final_ms)}: none with the new time is final yet.",
             fault=Fault.MACHINE,
-            remedy="Look at the status: the network may lack a quorum. The clock stays where it is.",
-            facts={"now_ms": str(now_ms)},
+            remedy=(
+                "Look at the status: the network may lack a quorum. Once it has one, a block with the new"
+                " time follows by itself; the clock need not be moved again."
+            ),
+            facts={"now_ms": str(now_ms), "final_ms": str(final_ms)},
         )
 
 
@@ -125,8 +130,9 @@ class AdminService(AdminServiceServicer):
         if not now_ms < to_ms <= now_ms + ADVANCE_MS_MAX:
             raise RequestInvalid("to_ms", f"is {to_ms}, not within 20 years after {now_ms}")
         reached = await self._driver.advance(TimestampMs(to_ms), timeout_s=ADVANCE_S)
-        if self._driver.node.core.final_ms < to_ms:
-            raise AdvanceNotFinal(reached)
+        final_ms = self._driver.node.core.final_ms
+        if final_ms < to_ms:
+            raise AdvanceNotFinal(now_ms=reached, final_ms=final_ms)
         return pb.AdvanceClockResponse(now_ms=reached)
 
     @answering

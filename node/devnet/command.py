@@ -143,6 +143,7 @@ async def _run(
         console = Console(supervisor, stopping)
         tasks = [asyncio.create_task(console.run()), asyncio.create_task(console.notices())]
         await stop
+        console.end()
         for task in tasks:
             task.cancel()
     finally:

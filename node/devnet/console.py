@@ -18,6 +18,8 @@ from node.devnet.processes import Condition
 from node.devnet.profiles import FILE as PROFILES
 from node.devnet.supervisor import Supervisor
 
+PATIENCE_S: Final = 3.0  # for `advance`, which takes milliseconds where a quorum is up
+
 HELP: Final = (
     "kill N | start N | pause N | resume N | status | advance 3mo | quit   (N is n1, n2, …; ^C ends it too)"
 )
@@ -28,7 +30,9 @@ async def banner(supervisor: Supervisor, *, ready_file: Path | None, stays: bool
     network = supervisor.network
     genesis = network.genesis
     nodes, parties = supervisor.nodes, [one["party"] for one in supervisor.facts()["parties"].values()]
-    clock = "manual, at " + text_of(genesis.time_ms) if genesis.parameters.manual_clock else "real"
+    # The clock stands where the last final block left it, which on a network that was kept is not genesis.
+    manual = genesis.parameters.manual_clock
+    clock = "manual, at " + text_of(await supervisor.now_ms()) if manual else "real"
     first = nodes[0].place.ports
     final = supervisor.first_final_s
     lines = [
@@ -70,6 +74,8 @@ class Console:
     def __init__(self, supervisor: Supervisor, stopping: asyncio.Event) -> None:
         self._supervisor = supervisor
         self._stopping = stopping
+        self._behind: set[asyncio.Task[str]] = set()
+        self._advancing = False
         self._commands: dict[str, Callable[..., Awaitable[str]]] = {
             "kill": self._kill,
             "start": self._start,
@@ -93,10 +99,34 @@ class Console:
         while line := await reader.readline():
             text = line.decode(errors="replace").strip()
             if text:
-                print(await self.answer(text), flush=True)
+                await self.respond(text)
             if self._stopping.is_set():
                 return
         self._stopping.set()
+
+    async def respond(self, text: str) -> None:
+        """Print the answer to one line. A clock that waits for a block lets the lines that follow pass."""
+        if text.split(maxsplit=1)[0] != "advance":
+            print(await self.answer(text), flush=True)
+            return
+        answering = asyncio.create_task(self.answer(text))
+        done, _ = await asyncio.wait([answering], timeout=PATIENCE_S)
+        if done:
+            print(answering.result(), flush=True)
+            return
+        print(f"{text} waits for a final block; other commands are taken meanwhile", flush=True)
+        self._behind.add(answering)
+        answering.add_done_callback(self._late)
+
+    def _late(self, answering: asyncio.Task[str]) -> None:
+        self._behind.discard(answering)
+        if not answering.cancelled():
+            self._supervisor.notices.put_nowait(answering.result())
+
+    def end(self) -> None:
+        """Leave what still goes on."""
+        for answering in self._behind:
+            answering.cancel()
 
     async def notices(self) -> None:
         """Print what happens by itself."""
@@ -160,8 +190,14 @@ class Console:
     async def _advance(self, by: str) -> str:
         if not self._supervisor.network.genesis.parameters.manual_clock:
             raise ValueError("the clock of this network is the world's: start it with --clock manual")
-        to_ms = target_ms(by, await self._supervisor.now_ms())
-        now_ms = await self._supervisor.advance(to_ms)
+        if self._advancing:
+            raise ValueError("the clock is being moved already: `status` says what the network waits for")
+        self._advancing = True
+        try:
+            to_ms = target_ms(by, await self._supervisor.now_ms())
+            now_ms = await self._supervisor.advance(to_ms)
+        finally:
+            self._advancing = False
         return f"clock: {text_of(now_ms)}; a block with that time is final"
 
     async def _help(self) -> str:

@@ -132,11 +132,15 @@ class Supervisor:
 
         Up means what it means in Status: a process that only follows, or does not answer, is not.
         """
+        said = await self._taking_part()
+        meaning = outlook(list(said.values()).count(""), self._validators)
+        return "; ".join([meaning, *(f"{name} {why}" for name, why in said.items() if why)])
+
+    async def _taking_part(self) -> dict[str, str]:
+        """Of each running node, empty where it takes part, else why it does not."""
         running = [node for node in self.nodes if node.condition is Condition.UP]
         said = await asyncio.gather(*(self._why_not(node) for node in running))
-        meaning = outlook(said.count(""), self._validators)
-        aside = [f"{node.name} {why}" for node, why in zip(running, said, strict=True) if why]
-        return "; ".join([meaning, *aside])
+        return {node.name: why for node, why in zip(running, said, strict=True)}
 
     async def _why_not(self, node: NodeProcess) -> str:
         """Empty where a running node takes part, else why it does not."""
@@ -184,7 +188,14 @@ class Supervisor:
         raise ValueError("no node is up")
 
     async def advance(self, to_ms: int) -> int:
-        """Move the network's virtual clock; returns when a block with that time is final."""
+        """Move the network's virtual clock; returns when a block with that time is final.
+
+        Raises `CallFailed`, and moves nothing, while too few nodes take part for any block to be final.
+        """
+        up = list((await self._taking_part()).values()).count("")
+        if up < self._validators.quorum:
+            meaning = outlook(up, self._validators)
+            raise CallFailed(f"{meaning}, so no later time would become final; the clock was not moved")
         path = self._any_up().place.admin.absolute()
         return await calls.advance(str(path), to_ms, timeout_s=ADVANCE_S)
 

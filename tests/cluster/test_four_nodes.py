@@ -159,12 +159,22 @@ async def test_the_clock_of_all_nodes_moves_together(tmp_path: Path) -> None:
         assert (await net.type("advance 3mo")).startswith("clock: 2026-04-01 00:00:00 UTC; a block")
         april = 1_775_001_600_000
 
+        async def clocks_of(*names: str) -> list[int]:
+            return [(await net.status(name)).now_ms for name in names]
+
         async def clocks() -> list[int]:
-            return [(await net.status(name)).now_ms for name in net.names]
+            return await clocks_of(*net.names)
 
         await until(clocks, lambda seen: min(seen) >= april, what="every clock has moved")
         await net.type("kill n4")
         assert "2026-04-11" in await net.type("advance 10d")
+        await net.type("kill n3")
+        refused = await net.type("advance 10d")
+        assert refused.startswith("refused: 2 of 4 up: no progress until 1 more is up"), (
+            "at once, and in words"
+        )
+        assert max(await clocks_of("n1", "n2")) < april + 20 * 86_400_000, "no clock was moved"
+        await net.type("start n3")
         await net.type("start n4")
         await until(clocks, lambda seen: min(seen) >= april + 10 * 86_400_000, what="n4 took the time over")
         assert await net.pay("n4", 2)
