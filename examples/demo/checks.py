@@ -55,6 +55,28 @@ def totals_by_agreement(rows: Iterable[UsageRow]) -> dict[str, int]:
     return totals
 
 
+async def every_receipt(client: Client, known: Iterable[Committed]) -> list[Committed]:
+    """A receipt of every transaction that took effect, also of the network's first, which is not the demo's.
+
+    Those that the demo was given are taken; the ledger's events name the others.
+    """
+    receipts = {outcome.transaction_hash: outcome for outcome in known}
+    async for event in client.events(until_now=True):
+        if event.transaction_hash not in receipts:
+            receipts[event.transaction_hash] = await client.receipt(event.transaction_hash)
+    return list(receipts.values())
+
+
+def check_complete(outcomes: Iterable[Committed], lines: int) -> None:
+    """The receipts' postings are as many as the lines of all statements: no entry is left out.
+
+    A share of zero is posted and makes no line.
+    """
+    entries = [entry for outcome in outcomes for entry in outcome.entries]
+    postings = sum(posting.change.minor != 0 for entry in entries for posting in entry.postings)
+    demand(postings == lines, f"The receipts hold {postings} postings, the statements {lines} lines.")
+
+
 def check_entries(outcomes: Iterable[Committed]) -> int:
     """Every journal entry of every receipt sums to zero in each currency."""
     count = 0

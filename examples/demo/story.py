@@ -315,12 +315,13 @@ async def survive(story: Story, clients: dict[str, Client]) -> None:
 
 async def settle(story: Story, clients: dict[str, Client]) -> dict[str, object]:
     """The invariants; returns the summary."""
-    outcomes = story.screen.outcomes
     async with story.screen.step("Invariants"):
         height, roots = await checks.equal_roots(clients)
+        outcomes = await checks.every_receipt(story.client, story.screen.outcomes)
         entries = checks.check_entries(outcomes)
         splits = checks.check_splits(outcomes, story.prices)
         lines = await checks.check_books(story.client)
+        checks.check_complete(outcomes, lines)
         chain = await checks.check_chain(story.client, story.network.genesis)
         status = await story.client.status()
         rows = len(story.rows)
@@ -344,6 +345,7 @@ async def settle(story: Story, clients: dict[str, Client]) -> dict[str, object]:
         "transactions": status.transactions,
         "usage_rows": status.usage_rows,
         "wall_s": round(seconds, 2),
+        "committed": len(outcomes),
         "entries": entries,
         "statement_lines": lines,
         "headers": chain.headers,

@@ -93,6 +93,9 @@ def test_the_checks_of_money_can_fail() -> None:
     assert checks.check_entries([sale(-10, 7, 3)]) == 1
     with pytest.raises(checks.Broken, match="sums to"):
         checks.check_entries([sale(-10, 7, 2)])
+    checks.check_complete([sale(-10, 7, 3), sale(-1, 1)], 5)
+    with pytest.raises(checks.Broken, match="hold 3 postings, the statements 6 lines"):
+        checks.check_complete([sale(-10, 7, 3)], 6)
     assert checks.check_splits([sale(-10, 7, 3)], {"a-1": 10}) == 1
     with pytest.raises(checks.Broken, match="got 10 minor units of 11"):
         checks.check_splits([sale(-10, 7, 3)], {"a-1": 11})
@@ -153,6 +156,9 @@ def test_the_demo_holds_and_leaves_what_it_promises(tmp_path: Path) -> None:
     assert summary["signers_min"] >= 3
     assert summary["height"] > 0
     assert summary["transactions"] > 900
+    steps = sum(step["transactions"] for step in summary["steps"])
+    assert summary["committed"] == steps + 1, "the network's first transaction counts too"
+    assert summary["transactions"] >= summary["committed"], "a full block refuses, and leaves a receipt"
     assert summary["wall_s"] < 120
     genesis = parse_genesis((tmp_path / "genesis.json").read_text(encoding="utf-8"))
     claim = verify_proof((tmp_path / "certificate.licet").read_bytes(), genesis)
