@@ -79,7 +79,9 @@ class TransactionBody(google.protobuf.message.Message):
     chain_id: builtins.bytes
     """Hash of the network's genesis, 32 bytes."""
     id: builtins.bytes
-    """Idempotency key chosen by the client, 16 bytes; (sender, id) executes at most once."""
+    """Idempotency key chosen by the client, 16 bytes; (sender, id) executes at most once inside the
+    validity window; behind it the ledger has forgotten the id.
+    """
     sender: builtins.str
     """The party that acts."""
     valid_until_ms: builtins.int
