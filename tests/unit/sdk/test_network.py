@@ -228,6 +228,34 @@ def licet(network: Network, *args: str, party: str = "", keys: Path | None = Non
 
 
 @cluster
+def test_a_command_under_one_id_pays_once_however_often_it_is_typed(network: Network, tmp_path: Path) -> None:
+    save_key(tmp_path / "advertiser.key", network.key("advertiser"))
+
+    def pay(amount: str) -> tuple[int, str, str]:
+        transfer = ("money", "transfer", "agency", amount, "--id", "5a" * 16, "-o", "id")
+        return licet(network, *transfer, party="advertiser", keys=tmp_path)
+
+    with network.client() as reader:
+
+        def cash() -> list[int]:
+            return [one.amount.minor for one in reader.list_balances("agency") if one.account == "cash"]
+
+        code, first, err = pay("EUR 3.00")
+        assert code == cli.DONE, err
+        paid = cash()
+        network.advance(minutes=1)
+        assert pay("EUR 3.00") == (cli.DONE, first, "")
+        code, _, err = pay("EUR 4.00")
+        assert code != cli.DONE
+        assert "is that of another transaction" in err
+        network.advance(days=1)
+        code, _, err = pay("EUR 3.00")
+        assert code != cli.DONE
+        assert "would take effect a second time" in err
+        assert cash() == paid
+
+
+@cluster
 def test_the_main_job_on_the_command_line(network: Network, studio: SyncClient, tmp_path: Path) -> None:
     keys = tmp_path
     for party in ("bank", "agency", "advertiser"):
