@@ -240,9 +240,11 @@ class Retrier:
             delay = self.policy.delay_s(number, self._rng, asked_s=failure.retry_after_s)
             refused_s = self.policy.refused_s
             until = end if refused_s is None or not nobody else min(end, start + refused_s)
+            # An attempt that had no time to be answered would turn what is known into an unknown outcome.
             if refused is not None:
-                # An attempt that had no time to be answered would turn what is known into an unknown outcome.
                 until -= self.policy.attempt_s / 4
+            elif nobody:
+                until = min(until, end - self.policy.attempt_s / 4)
             if loop.time() + delay >= until:
                 if refused is not None and not reached:
                     raise refused
