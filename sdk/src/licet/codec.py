@@ -263,8 +263,8 @@ def _create_agreement(m: pb.CreateAgreement) -> t.CreateAgreement:
 
 
 def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
-    quantity, offset_ms, agreement_index = m.quantity[:], m.offset_ms[:], m.agreement_index[:]
-    rows = len(quantity)
+    quantity, offset_ms, agreement_index = m.quantity, m.offset_ms, m.agreement_index
+    rows = len(quantity)  # known before a row is read
     if not 0 < rows <= t.REPORT_ROWS_MAX:
         raise MalformedTransaction("report_usage", f"has {rows} rows, not 1 to {t.REPORT_ROWS_MAX}")
     if len(agreement_index) != rows or len(offset_ms) != rows:
@@ -275,9 +275,9 @@ def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
         fact=_text("report_usage.fact", m.fact, t.NAME_BYTES_MAX),
         period_start_ms=m.period_start_ms,
         agreements=tuple(_name("report_usage.agreements", item) for item in m.agreements),
-        agreement_index=agreement_index,
-        offset_ms=offset_ms,
-        quantity=quantity,
+        agreement_index=agreement_index[:],
+        offset_ms=offset_ms[:],
+        quantity=quantity[:],
     )
 
 

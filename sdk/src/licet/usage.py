@@ -21,8 +21,7 @@ from typing import BinaryIO, Final, TextIO
 from licet.errors import Fault, LicetError
 from licet.transactions import REPORT_AGREEMENTS_MAX, REPORT_ROWS_MAX, ReportUsage, valid_name
 
-ROW_BYTES: Final = 20  # one packed row: fixed32 and two fixed64
-ROWS_PER_REPORT: Final = 10_000  # 200 kB a transaction: blocks stay small, and a refusal costs little
+ROWS_PER_REPORT: Final = 10_000  # some 80 kB a transaction: blocks stay small, and a refusal costs little
 AGREEMENTS_PER_REPORT: Final = 500  # far fewer than may stand in one: each is work, which a block bounds
 BAD_ROWS_SHOWN: Final = 20
 INT64_MAX: Final = (1 << 63) - 1

@@ -70,6 +70,10 @@ def report(index: bytes, offset: bytes, quantity: bytes) -> bytes:
     return command(15, REPORT + index + offset + quantity)
 
 
+def many(*values: int) -> bytes:
+    return b"".join(varint(value) for value in values)
+
+
 def u32(*values: int) -> bytes:
     return b"".join(value.to_bytes(4, "little") for value in values)
 
@@ -191,26 +195,31 @@ def length_cases() -> Iterator[tuple[str, bytes]]:
 
 
 def column_cases() -> Iterator[tuple[str, bytes]]:
-    index, offset, quantity = put(5, u32(0, 0)), put(6, u64(1, 2)), put(7, u64(3, 4))
+    index, offset, quantity = put(5, many(0, 0)), put(6, many(1, 2)), put(7, many(3, 4))
     yield "columns packed", report(index, offset, quantity)
-    loose = (tag(5, 5) + u32(0)) * 2, (tag(6, 1) + u64(1)) * 2, (tag(7, 1) + u64(3)) * 2
+    loose = num(5, 0) * 2, num(6, 1) * 2, num(7, 3) * 2
     yield "columns unpacked", report(*loose)
-    yield "columns in two packs", report(put(5, u32(0)) * 2, offset, quantity)
-    yield "columns packed and unpacked", report(put(5, u32(0)) + tag(5, 5) + u32(0), offset, quantity)
-    yield "columns of different lengths", report(put(5, u32(0)), offset, quantity)
+    yield "columns of one row, unpacked", report(num(5, 0), num(6, 1), num(7, 3))
+    yield "columns in two packs", report(put(5, many(0)) * 2, offset, quantity)
+    yield "columns packed and unpacked", report(put(5, many(0)) + num(5, 0), offset, quantity)
+    yield "columns of different lengths", report(put(5, many(0)), offset, quantity)
     yield "columns without rows", report(b"", b"", b"")
-    yield "a column of half a number", report(put(5, b"\0\0\0"), offset, quantity)
-    yield "a column as one varint", report(num(5, 0), offset, quantity)
+    yield "columns in empty packs", report(put(5, b""), put(6, b""), put(7, b""))
+    yield "a column that ends within a number", report(put(5, b"\0\x80"), offset, quantity)
+    yield "a column of fixed width", report(tag(5, 5) + u32(0), put(6, many(1)), put(7, many(3)))
+    yield "a column of packed fixed width", report(index, put(6, u64(1, 2)), quantity)
+    for width in (2, 5, 10, 11):
+        yield f"a column's number in {width} bytes", report(index, offset, put(7, varint(3, width) + many(4)))
+    yield "an index above 32 bits", report(put(5, many(0, 2**32)), offset, quantity)
+    yield "an index of 32 bits", report(put(5, many(0, 2**32 - 1)), offset, quantity)
+    yield "a quantity of 64 bits", report(index, offset, put(7, many(3, 2**64 - 1)))
+    yield "a quantity above 64 bits", report(index, offset, put(7, many(3) + b"\xff" * 9 + b"\x02"))
     yield (
         "columns without agreements",
         command(15, put(1, "r") + put(2, "impressions") + index + offset + quantity),
     )
-    yield (
-        "twenty thousand and one rows",
-        command(
-            15, REPORT + put(5, bytes(4 * 20_001)) + put(6, bytes(8 * 20_001)) + put(7, bytes(8 * 20_001))
-        ),
-    )
+    rows = bytes(20_001)
+    yield "twenty thousand and one rows", command(15, REPORT + put(5, rows) + put(6, rows) + put(7, rows))
 
 
 def transaction_cases() -> Iterator[tuple[str, bytes]]:
