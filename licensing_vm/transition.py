@@ -24,15 +24,16 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from licet.genesis import Genesis
 from licet.receipts import JournalEntry, Receipt, read_receipt
-from licet.transactions import Transaction
+from licet.transactions import Transaction, Transfer
 from licet.types import ChainId, Hash32
 
-from licensing_vm.domain.context import Context
+from licensing_vm.domain.context import Account, Context, accounts_of
 from licensing_vm.domain.genesis import initial_entries
 from licensing_vm.domain.periods import simulate
 from licensing_vm.domain.table import COMMANDS, declared_cost, scope_of
 from licensing_vm.errors import BLOCK_FULL, Refused
 from licensing_vm.faults import FaultSeen, seen, verdict
+from licensing_vm.foresight import Foresight
 from licensing_vm.recent import Place, RecentIds
 from licensing_vm.state import State
 
@@ -144,6 +145,7 @@ class Machine:
         )
         self._context.height = height
         self._recent = RecentIds(self._window)
+        self.foresight: Final = Foresight()
         self._pending = False
         self._faults: list[FaultSeen] = []
 
@@ -159,9 +161,14 @@ class Machine:
         self._recent.open(block.timestamp_ms)
         # What all declare is set aside first: work that terms ask for never takes it from them (C-16).
         declared = sum([declared_cost(tx.body) for tx in block.transactions])
-        self._context.open_block(block.height, block.timestamp_ms, declared)
+        accounts: set[Account] = set()
+        for tx in block.transactions:
+            if type(tx.body.commands[0]) is Transfer or len(tx.body.commands) > 1:
+                accounts |= accounts_of(tx.body)
+        self._context.open_block(block.height, block.timestamp_ms, declared, accounts)
         room = self._context.work_left
         self._faults = []
+        self.foresight.open_block()
         executed = [self._one(tx, index) for index, tx in enumerate(block.transactions)]
         return BlockResult(
             height=block.height,
@@ -273,6 +280,8 @@ class Machine:
             )
         if done.consumed and not dry:
             self._recent.add(body.sender, body.id, tx.hash, done.place)
+            if context.work_asked and done.status is _COMMITTED:
+                self.foresight.learn(tx, context.work_asked)
         return done
 
     def _refused(self, tx: Transaction, index: int, why: Exception, consumed: bool, at: int) -> Executed:

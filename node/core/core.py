@@ -40,6 +40,7 @@ from consensus.events import (
 from consensus.messages import Proposal
 from consensus.ports import Ordering
 from consensus.types import Block, CommittedBlock, Recovered, Verdict
+from licensing_vm.foresight import Foresight
 from node.core.authors import AuthorHints, authors_of
 from node.core.batches import Batch, encode_batch
 from node.core.divergence import Divergence
@@ -94,6 +95,7 @@ class Core:
         batch_key: SigningKey | None,
         archive: Archive,
         writes: WritesSource | None = None,
+        foresight: Foresight | None = None,
     ) -> None:
         self._chain = chain
         self._parameters = parameters
@@ -108,6 +110,7 @@ class Core:
             block_batches_max=parameters.block_batches_max,
             block_cost_max=parameters.block_cost_max,
             digest_window_ms=parameters.window_ms,
+            foresight=foresight,
         )
         self._fetches = Fetches(others=self._others)
         self._hints = AuthorHints()

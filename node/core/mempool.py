@@ -8,7 +8,9 @@
 * Each author has a byte quota for batches to which no block refers; a batch that
   a block needs is taken whatever the quota says.
 
-Pure, and per batch: nothing here looks at a transaction.
+* A block is filled with the work in mind that its batches will probably ask (`licensing_vm.foresight`).
+
+Pure, and per batch: nothing here looks at a transaction but that guess.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from licet.types import Hash32, TimestampMs, ValidatorIndex, View
 
 from consensus.effects import BuildProposal
 from consensus.types import Block, RecentDigest, Verdict
+from licensing_vm.foresight import Foresight
 from node.core.batches import Batch
 from node.limits import AUTHOR_QUOTA_BYTES, BLOCK_BYTES_TARGET, OWN_QUOTA_BYTES, POOL_BATCHES_MAX
 
@@ -69,11 +72,14 @@ class Mempool:
         block_batches_max: int,
         block_cost_max: int,
         digest_window_ms: int,
+        foresight: Foresight | None = None,
     ) -> None:
+        """`foresight` guesses the work of what a block may hold; without one every offer is new."""
         self._me = me
         self._block_batches_max = block_batches_max
         self._block_cost_max = block_cost_max
         self._window_ms = digest_window_ms
+        self._foresight = foresight or Foresight()
         self._held: dict[Hash32, _Held] = {}  # in order of arrival
         self._usage: dict[ValidatorIndex, _Usage] = {}
         self._blocks: dict[Hash32, Block] = {}
@@ -209,6 +215,7 @@ class Mempool:
         """Digests for a block, oldest first, within every bound; and whether it is over half full."""
         digests: list[Hash32] = []
         size = cost = 0
+        room = self._foresight.room()
         for digest, held in self._held.items():
             batch = held.batch
             if digest in request.exclude or batch.valid_until_ms < request.timestamp_ms:
@@ -217,6 +224,9 @@ class Mempool:
                 continue
             if digests and size + batch.size > BLOCK_BYTES_TARGET:
                 break
+            # The oldest goes whatever it asks: what finds no room in its block is sent again.
+            if not room.takes(batch.transactions, batch.cost, whatever=not digests):
+                continue
             digests.append(digest)
             size += batch.size
             cost += batch.cost

@@ -148,6 +148,7 @@ def assemble(
         batch_key=key if chain.index is not None else None,
         archive=StoredBlocks(storage),
         writes=writes,
+        foresight=machine.foresight,
     )
     return Node(
         genesis=genesis,

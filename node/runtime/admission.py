@@ -18,6 +18,7 @@ from licet.genesis import Parameters
 from licet.transactions import Transaction
 from licet.types import SIGNATURE_BYTES, Hash32, TimestampMs
 
+from licensing_vm.foresight import Room
 from licensing_vm.transition import Machine
 from node.core.batches import BATCH_HEAD_BYTES
 from node.core.events import AdmittedTransactions
@@ -29,10 +30,11 @@ from node.runtime.waiting import Call, Waiting
 _OVERHEAD: int = BATCH_HEAD_BYTES + SIGNATURE_BYTES
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Gathering:
     """The batch being filled."""
 
+    room: Room
     raws: list[bytes] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     cost: int = 0
@@ -57,7 +59,7 @@ class Admission:
         self._waiting = waiting
         self._receipt = receipt
         self._queue: deque[tuple[Call, int, bytes]] = deque()
-        self._gathering = _Gathering()
+        self._gathering = _Gathering(room=machine.foresight.room())
         self._full: deque[AdmittedTransactions] = deque()
         self._flushed_us = -ADMISSION_PATIENCE_US
         self._crowded = False
@@ -113,9 +115,12 @@ class Admission:
         if batch.raws and (
             batch.size + len(raw) + 4 > self._parameters.batch_bytes_max
             or batch.cost + cost > self._parameters.block_cost_max
+            or not batch.room.takes((transaction,), cost)
         ):
             self._close()
             batch = self._gathering
+        if not batch.raws:
+            batch.room.takes((transaction,), cost, whatever=True)
         batch.raws.append(raw)
         batch.transactions.append(transaction)
         batch.cost += cost
@@ -124,7 +129,7 @@ class Admission:
             self._close()
 
     def _close(self) -> None:
-        batch, self._gathering = self._gathering, _Gathering()
+        batch, self._gathering = self._gathering, _Gathering(room=self._machine.foresight.room())
         self._full.append(
             AdmittedTransactions(
                 raws=tuple(batch.raws), transactions=tuple(batch.transactions), cost=batch.cost

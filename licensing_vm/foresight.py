@@ -1,0 +1,103 @@
+"""What a transaction will probably ask of a block's work, before it is executed: to fill blocks well.
+
+A block refuses with `BLOCK_FULL` what its budget of work has no room for (C-16, `domain.reach`), and only
+execution counts work. Whoever proposes a block, or gathers a batch for one, can do better than to order
+what will be refused and sent again: it remembers what accepting an offer asked the last time, once for the
+first acceptance in a block, which also binds the offer's terms, and once for those that follow.
+
+A guess and nothing else: it decides what a node proposes and never what is valid, so nodes may differ in
+it, and a machine that has just started guesses by what a small offer asks. All other commands are
+expected to need what they declare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, final
+
+from licet.transactions import AcceptOffer, Transaction
+
+from licensing_vm.domain.reach import BINDING, room_beside
+
+OFFERS_KEPT: Final = 1 << 16
+UNKNOWN_FIRST: Final = 2 * BINDING  # of an offer that nobody accepted here yet
+
+_Offer = tuple[str, tuple[str, ...]]  # the offer, and the assets chosen
+
+
+def _accepted(transaction: Transaction) -> _Offer | None:
+    """The offer that a transaction accepts, if that is all it does."""
+    commands = transaction.body.commands
+    command = commands[0]
+    if type(command) is not AcceptOffer or len(commands) != 1:
+        return None
+    assets = command.assets
+    return command.offer, tuple([one.asset for one in assets]) if assets else ()
+
+
+@final
+class Foresight:
+    """What acceptances asked in the blocks that this machine executed."""
+
+    __slots__ = ("_first", "_met", "_next")
+
+    def __init__(self) -> None:
+        self._first: dict[_Offer, int] = {}
+        self._next: dict[_Offer, int] = {}
+        self._met: set[_Offer] = set()  # accepted in the block under way
+
+    def open_block(self) -> None:
+        """A block begins."""
+        self._met.clear()
+
+    def learn(self, transaction: Transaction, units: int) -> None:
+        """A transaction was committed and asked for so much work."""
+        offer = _accepted(transaction)
+        if offer is None:
+            return
+        if offer in self._met:
+            self._next[offer] = units
+            return
+        self._met.add(offer)
+        if len(self._first) >= OFFERS_KEPT:
+            self._first.clear()
+            self._next.clear()
+        self._first[offer] = units
+
+    def room(self) -> Room:
+        """An empty block."""
+        return Room(self._first, self._next)
+
+
+@final
+class Room:
+    """A block, or a batch, being filled."""
+
+    __slots__ = ("_declared", "_first", "_next", "_offers", "_work")
+
+    def __init__(self, first: dict[_Offer, int], later: dict[_Offer, int]) -> None:
+        self._first = first
+        self._next = later
+        self._offers: set[_Offer] = set()
+        self._declared = 0
+        self._work = 0
+
+    def takes(self, transactions: Iterable[Transaction], cost: int, *, whatever: bool = False) -> bool:
+        """Add transactions that declare `cost` together, if there will be room; `whatever`: in any case."""
+        offers: set[_Offer] = set()
+        work = self._work
+        for transaction in transactions:
+            offer = _accepted(transaction)
+            if offer is None:
+                continue
+            if offer in self._offers or offer in offers:
+                work += self._next.get(offer, 0)
+            else:
+                offers.add(offer)
+                work += self._first.get(offer, UNKNOWN_FIRST)
+        declared = self._declared + cost
+        if work > room_beside(declared) and not whatever:
+            return False
+        self._offers |= offers
+        self._declared, self._work = declared, work
+        return True
