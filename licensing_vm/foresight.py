@@ -5,6 +5,8 @@ execution counts work. Whoever proposes a block, or gathers a batch for one, can
 what will be refused and sent again: it remembers what accepting an offer asked the last time, once for the
 first acceptance in a block, which also binds the offer's terms, and once for those that follow.
 
+What transfers ask is known from their bytes: each account that a block names is met in it.
+
 A guess and nothing else: it decides what a node proposes and never what is valid, so nodes may differ in
 it, and a machine that has just started guesses by what a small offer asks. All other commands are
 expected to need what they declare.
@@ -17,7 +19,8 @@ from typing import Final, final
 
 from licet.transactions import AcceptOffer, Transaction
 
-from licensing_vm.domain.reach import BINDING, room_beside
+from licensing_vm.domain.context import Account, accounts_of
+from licensing_vm.domain.reach import ACCOUNT, BINDING, room_beside
 
 OFFERS_KEPT: Final = 1 << 16
 UNKNOWN_FIRST: Final = 2 * BINDING  # of an offer that nobody accepted here yet
@@ -73,22 +76,25 @@ class Foresight:
 class Room:
     """A block, or a batch, being filled."""
 
-    __slots__ = ("_declared", "_first", "_next", "_offers", "_work")
+    __slots__ = ("_accounts", "_declared", "_first", "_next", "_offers", "_work")
 
     def __init__(self, first: dict[_Offer, int], later: dict[_Offer, int]) -> None:
         self._first = first
         self._next = later
         self._offers: set[_Offer] = set()
+        self._accounts: set[Account] = set()  # that transfers name
         self._declared = 0
         self._work = 0
 
     def takes(self, transactions: Iterable[Transaction], cost: int, *, whatever: bool = False) -> bool:
         """Add transactions that declare `cost` together, if there will be room; `whatever`: in any case."""
         offers: set[_Offer] = set()
+        accounts: set[Account] = set()
         work = self._work
         for transaction in transactions:
             offer = _accepted(transaction)
             if offer is None:
+                accounts |= accounts_of(transaction.body)
                 continue
             if offer in self._offers or offer in offers:
                 work += self._next.get(offer, 0)
@@ -96,8 +102,11 @@ class Room:
                 offers.add(offer)
                 work += self._first.get(offer, UNKNOWN_FIRST)
         declared = self._declared + cost
-        if work > room_beside(declared) and not whatever:
+        accounts -= self._accounts
+        met = ACCOUNT * (len(self._accounts) + len(accounts))
+        if work + met > room_beside(declared) and not whatever:
             return False
         self._offers |= offers
+        self._accounts |= accounts
         self._declared, self._work = declared, work
         return True

@@ -131,7 +131,7 @@ def title_of(context: Context, plan: GrantPlan, bound: Bound | None = None) -> T
     else:
         claims = bound.claims(context, plan.asset).claims
     bounded = any(claim.from_ms or claim.until_ms for claim in claims)
-    return Title(plan, claims, context.asset(plan.asset).registrant, bounded)
+    return Title(plan, claims, context.paid_asset(plan.asset).registrant, bounded)
 
 
 def check_title(title: Title, start: int, end: int, signatories: tuple[str, ...]) -> None:
@@ -193,7 +193,7 @@ def activate(
         title = sale.titles[at]
         if title.bounded:
             check_title(title, start, end, signatories)
-        reserve(context, plan, at, agreement, roles[plan.to], start, end, sale.seen)
+        reserve(context, plan, at, agreement, roles[plan.to], start, end, sale.seen, bound.paid_as)
     id_bytes, buyer_bytes = text_bytes(agreement), text_bytes(buyer)
     now = context.time_bytes
     context.state.put_new(

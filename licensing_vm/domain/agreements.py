@@ -65,7 +65,7 @@ def bind_roles(context: Context, program: Program, bindings: Iterable[RoleBindin
     for binding in bindings:
         if binding.role in given:
             raise _invalid(f"The role {binding.role} is bound twice.", role=binding.role)
-        context.party(binding.party)
+        context.must_exist(binding.party)
         given[binding.role] = binding.party
     roles = tuple(given.pop(role.name, "") for role in program.roles)
     if given:

@@ -28,7 +28,7 @@ from licet.transactions import AddAssetVersion, RegisterAsset, RegisterClaim, Se
 
 from licensing_vm.codelists import ACTIONS, KINDS, TERRITORIES
 from licensing_vm.domain.context import Context
-from licensing_vm.domain.reach import MET_FREE, MET_ITEM
+from licensing_vm.domain.reach import DERIVED_HASHES_MAX, MET_FREE, MET_ITEM
 from licensing_vm.domain.title import ANY, WHOLE_PPM, overlaps_beyond_whole
 from licensing_vm.errors import Refused
 from licensing_vm.program.limits import ANCESTORS_MAX
@@ -110,15 +110,21 @@ def add_asset_version(context: Context, command: AddAssetVersion) -> None:
     asset = own_asset(context, command.asset)
     if asset.version >= VERSIONS_MAX:
         raise Refused("TOO_MANY", f"An asset has at most {VERSIONS_MAX} versions.")
+    hashes = len(command.content_hashes)
+    if asset.children and hashes > max(DERIVED_HASHES_MAX, len(asset.content_hashes)):
+        raise Refused(  # every sale of what derives from it reads its record (C-16)
+            "TOO_MANY",
+            f"Works derive from {command.asset}: a version of it has at most {DERIVED_HASHES_MAX} hashes.",
+            {"asset": command.asset, "hashes": str(hashes), "most": str(DERIVED_HASHES_MAX)},
+        )
     version = asset.version + 1
-    context.state.define(
-        asset_key(command.asset),
+    context.write_asset(
         replace(
             asset,
             version=version,
             content_hashes=command.content_hashes,
             evidence_hash=command.evidence_hash,
-        ),
+        )
     )
     _note_version(context, command.asset, version, command.content_hashes, command.evidence_hash)
     context.event("asset.version_added", {"asset": command.asset, "version": str(version)})
@@ -151,7 +157,7 @@ def _checked_claim(context: Context, command: RegisterClaim) -> Claim:
 def register_claim(context: Context, command: RegisterClaim) -> None:
     context.must_be_new(claim_key(command.claim), "a claim", command.claim)
     asset = context.asset(command.asset)
-    context.party(command.holder)
+    context.must_exist(command.holder)
     claim = _checked_claim(context, command)
     context.must_sign((asset.registrant,), "license", "A claim is recognised when the registrant signs it")
     listed = context.meet(claims_key(command.asset), ClaimList, claims_work) or ClaimList(claims=())
@@ -235,6 +241,6 @@ def set_payout_sheet(context: Context, command: SetPayoutSheet) -> None:
     if sum(leg.share_ppm for leg in command.legs) != WHOLE_PPM:
         raise Refused("INVALID_PAYOUT", f"The shares of a payout sheet add up to {WHOLE_PPM}.")
     for party in parties:
-        context.party(party)
+        context.must_exist(party)
     payout = tuple(PayoutShare(party=leg.party, share_ppm=leg.share_ppm) for leg in command.legs)
     _set_payout(context, asset, payout, stated=True)

@@ -33,17 +33,19 @@ from licensing_vm.codelists import ACTIONS, MEDIA, TERRITORIES
 from licensing_vm.domain.context import Context, ancestors_work, asset_work
 from licensing_vm.domain.programs import Terms
 from licensing_vm.domain.reach import (
+    ACCOUNT,
     BINDING,
+    BOUND_ANCESTOR,
     BOUND_GRANT,
     BOUND_ITEM,
     BOUND_LEG,
+    BOUND_ROLE,
     CODES,
     COMMAND_MAX,
     GAS,
     GRANT,
     OBLIGATION,
     POSTING,
-    READING_MAX,
     SHEET_RESERVED,
     TEXT_BYTES,
     too_wide,
@@ -156,7 +158,6 @@ class Bound:
         "params",
         "reach",
         "read",
-        "reading_left",
         "roles",
         "scope",
         "sources",
@@ -193,8 +194,9 @@ class Bound:
         self.currency = context.currency(program.currency)
         self.factor = grain_factor(program, self.currency)
         self.assets = tuple(self._asset(context, asset) for asset in assets)
-        self.read: list[tuple[bytes, int]] = []  # ancestors' records and the work of reading them
-        self.reading_left = READING_MAX
+        self.read: list[tuple[bytes, int]] = []  # records that may be long and the work of reading them
+        for asset in dict.fromkeys(self.assets):
+            self.read.append((asset_key(asset.asset), asset_work(asset)))
         versions, lines = pinned or (
             tuple(asset.version for asset in self.assets),
             tuple(asset.lineage_version for asset in self.assets),
@@ -239,26 +241,23 @@ class Bound:
         if context.bound_in_block.get(key) != changes:
             context.spend(self.binding)
             context.bound_in_block[key] = changes
-            for ancestor, units in self.read:
-                self._pay_for_reading(context, ancestor, units)
+            for record, units in self.read:
+                self._pay_for_reading(context, record, units)
 
     def _pay_for_reading(self, context: Context, key: bytes, units: int) -> None:
-        """An ancestor's record may be long: whoever binds terms to it first in a block pays for it."""
-        if key not in context.met:
-            context.met.add(key)
+        """Whoever binds terms to a long record first in a block pays for it, in the order in which binding
+        them anew would read it: so a refusal for want of room finds the same budget on every node."""
+        if key not in context.read_in_block:
+            context.read_in_block.add(key)
             context.took(units)
 
     def _ancestor(self, context: Context, name: str) -> Asset:
+        """An ancestor of the terms' works, whose payees they pay."""
         found = self._asset(context, name)
-        self._note_reading(context, asset_key(name), asset_work(found))
+        read = (asset_key(name), asset_work(found) + ACCOUNT * len(found.payout))
+        self.read.append(read)
+        self._pay_for_reading(context, *read)
         return found
-
-    def _note_reading(self, context: Context, key: bytes, units: int) -> None:
-        units = min(units, self.reading_left)
-        if units:
-            self.reading_left -= units
-            self.read.append((key, units))
-            self._pay_for_reading(context, key, units)
 
     def _line(self, context: Context, slot: int, version: int) -> Line:
         """L-12: the lineage with this version, whatever was linked since."""
@@ -269,16 +268,16 @@ class Bound:
             return Line(version, asset.ancestors)
         key = lineage_key(asset.asset, version)
         found: AssetLineage = self.depend(context, key, AssetLineage)
-        self._note_reading(context, key, ancestors_work(found.ancestors))
+        self.read.append((key, ancestors_work(found.ancestors)))
         return Line(version, found.ancestors)
 
     def _binding(self, text_bytes: int) -> int:
         """The work of binding: known from the program, the assets and how long the parameters are."""
         program = self.terms.program
         legs, lineages = self.terms.legs
-        legs += sum(len(self.lines[slot].ancestors) for slot in lineages)
-        units = BINDING + BOUND_LEG * legs + text_bytes // TEXT_BYTES
-        units += BOUND_ITEM * (len(program.roles) + len(program.params) + len(self.assets))
+        ancestors = sum(len(self.lines[slot].ancestors) for slot in lineages)
+        units = BINDING + BOUND_LEG * legs + BOUND_ANCESTOR * ancestors + text_bytes // TEXT_BYTES
+        units += BOUND_ROLE * len(program.roles) + BOUND_ITEM * (len(program.params) + len(self.assets))
         for grant in program.grants:
             codes = len(grant.actions)
             for dimension in (Kind.TERRITORY, Kind.MEDIUM):
@@ -296,7 +295,7 @@ class Bound:
         return self.depend(context, claims_key(asset), ClaimList) or ClaimList(claims=())
 
     def _asset(self, context: Context, name: str) -> Asset:
-        context.asset(name)
+        context.paid_asset(name)
         found: Asset = self.depend(context, asset_key(name), Asset)
         return found
 
@@ -360,16 +359,20 @@ class Bound:
 
     def must_keep_within(self, agreement: str) -> None:
         """Refuse to run clauses where ancestors' sheets have outgrown the room that was left for them."""
-        if any(self.binding + now > COMMAND_MAX for _, _, now, _ in self.reach):
+        if any(self.binding + self._reading() + now > COMMAND_MAX for _, _, now, _ in self.reach):
             raise too_wide(agreement=agreement)
 
     def within(self, dated: int) -> bool:
         """Whether every trigger is work that one command may do, with room for ancestors' sheets to grow;
         `dated` is what titles add to the activation."""
+        binding = self.binding + self._reading()
         return all(
-            self.binding + room + (dated if of is Trigger.ACTIVATED else 0) <= COMMAND_MAX
+            binding + room + (dated if of is Trigger.ACTIVATED else 0) <= COMMAND_MAX
             for of, _, _, room in self.reach
         )
+
+    def _reading(self) -> int:
+        return sum(dict(self.read).values())
 
     def _legs_version(self, program: Program, split: Split, version: int) -> str:
         slots = {

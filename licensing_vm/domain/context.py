@@ -14,7 +14,7 @@ that the records do not say:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
 from typing import Any, Final, TypeVar, final
 
 from licet.entities import (
@@ -30,34 +30,77 @@ from licet.entities import (
 from licet.errors import LicetError
 from licet.receipts import JournalEntry
 from licet.records import encode, signed_varint, varint
-from licet.transactions import Command, RegisterParty, Transaction, TransactionBody
+from licet.transactions import Command, RegisterParty, Transaction, TransactionBody, Transfer
 
-from licensing_vm.domain.reach import ENOUGH, MET_FREE, MET_ITEM, room_beside, too_wide
+from licensing_vm.domain.reach import (
+    ACCOUNT,
+    ANCESTOR_ROW,
+    ASSET,
+    ENOUGH,
+    HASHES_ROW,
+    ID_ROW,
+    KEY,
+    KEYS_FREE,
+    MET_FREE,
+    MET_ITEM,
+    PARENT_ROW,
+    PAYEE_ROW,
+    room_beside,
+    too_wide,
+)
 from licensing_vm.errors import Refused, refusal_record
 from licensing_vm.events import event_bytes
 from licensing_vm.mould import blob_bytes, number_bytes, text_bytes
 from licensing_vm.state import State
 
 T = TypeVar("T")
+Account = tuple[str, str, str]  # whose, of which currency, at which issuer if a transfer says so
 
 FOREVER_MS: Final = 1 << 62
 ANSWERS_KEPT: Final = 1 << 16  # about authority
 PARTIES_FREE: Final = 8  # whose signatures a command's declared cost pays for
 
 
-def _full() -> Refused:
-    return Refused("BLOCK_FULL", "The block has no room left for the work of this transaction.")
+def accounts_of(body: TransactionBody) -> set[Account]:
+    """The accounts that a transaction's transfers name: what each of them meets is known from its bytes."""
+    sender = body.sender
+    found: set[Account] = set()
+    for command in body.commands:
+        if type(command) is Transfer:
+            code = command.amount.currency
+            found.add((sender, code, command.issuer))
+            found.add((command.to, code, command.issuer))
+    return found
+
+
+def _unknown_party(party: str) -> Refused:
+    return Refused("UNKNOWN_PARTY", f"There is no party {party!r}.", {"party": party})
+
+
+def unknown_asset(asset: str) -> Refused:
+    return Refused("UNKNOWN_ASSET", f"There is no asset {asset!r}.", {"asset": asset})
+
+
+# Raised for each of many transactions; nothing is ever written into it.
+FULL: Final = Refused("BLOCK_FULL", "The block has no room left for the work of this transaction.")
+_FULL_RECORD: Final = encode(refusal_record(FULL))[1:]
 
 
 def ancestors_work(ancestors: Sized) -> int:
     """The work of reading so many ancestors."""
-    return MET_ITEM + 5 * len(ancestors)
+    return MET_ITEM + ANCESTOR_ROW * len(ancestors)
 
 
 def asset_work(asset: Asset) -> int:
-    """The work of reading an asset that others derive from."""
-    rows = 5 * len(asset.ancestors) + 3 * len(asset.parents) + 2 * len(asset.payout)
-    return MET_ITEM + rows + 4 * len(asset.external_ids) + len(asset.content_hashes)
+    """The work of reading an asset."""
+    rows = ANCESTOR_ROW * len(asset.ancestors) + PARENT_ROW * len(asset.parents)
+    rows += PAYEE_ROW * len(asset.payout) + ID_ROW * len(asset.external_ids)
+    return ASSET + rows + len(asset.content_hashes) // HASHES_ROW
+
+
+def _asset_items(asset: Asset) -> int:
+    """The same beyond what every command that names an asset declares."""
+    return asset_work(asset) - MET_FREE * MET_ITEM
 
 
 def _agreement_items(agreement: Agreement) -> int:
@@ -74,6 +117,8 @@ class Context:
         "_may",
         "_rows_before",
         "_tx",
+        "accounts_left",
+        "accounts_met",
         "bound_in_block",
         "currencies",
         "declared_of",
@@ -89,7 +134,9 @@ class Context:
         "position",
         "prepared",
         "programs",
+        "read_in_block",
         "rows",
+        "searched",
         "sender",
         "state",
         "time_bytes",
@@ -97,6 +144,7 @@ class Context:
         "work_asked",
         "work_before",
         "work_left",
+        "written",
     )
 
     def __init__(
@@ -114,8 +162,13 @@ class Context:
         self.work_left = 0  # of the block's budget
         self.work_asked = 0  # by this transaction
         self.work_before = 0  # what was left when it began
+        self.accounts_met: set[Account] | None = None  # None: there is room for all
+        self.accounts_left = 0
         self.met: set[bytes] = set()  # long records whose reading was paid for in this block
         self.bound_in_block: dict[Any, int] = {}  # terms whose binding was paid for, see `domain.bound`
+        self.read_in_block: set[bytes] = set()  # those that binding read and paid for
+        self.written: set[bytes] = set()  # long records whose writing was paid for
+        self.searched: dict[Any, Any] = {}  # rights that were searched in this block, see `domain.rights`
         self.events: list[bytes] = []
         self.entries: list[bytes] = []
         self.index: list[bytes] = []
@@ -128,15 +181,27 @@ class Context:
 
     # -- life cycle ---------------------------------------------------------
 
-    def open_block(self, height: int, now_ms: int, declared: int = 0) -> None:
-        """`declared` is what the block's transactions declare, for which room is set aside (C-16)."""
+    def open_block(
+        self, height: int, now_ms: int, declared: int = 0, accounts: Set[Account] = frozenset()
+    ) -> None:
+        """`declared` is what the block's transactions declare, for which room is set aside (C-16); so it is
+        for meeting the `accounts` that its transfers name. Only where these are more than the block has room
+        for are they counted one by one."""
         self.height = height
         self.now = now_ms
         self.rows = 0
         self.work_left = self.work_before = room_beside(declared)
         self.work_asked = 0
+        aside = min(len(accounts), self.work_left // ACCOUNT)
+        self.accounts_met = None if aside == len(accounts) else set()
+        self.accounts_left = aside
+        self.work_left -= aside * ACCOUNT
+        self.work_before = self.work_left
         self.bound_in_block.clear()
         self.met.clear()
+        self.read_in_block.clear()
+        self.written.clear()
+        self.searched.clear()
         self.height_bytes = signed_varint(height)
         self.time_bytes = signed_varint(now_ms)
 
@@ -186,16 +251,50 @@ class Context:
     # -- reading ------------------------------------------------------------
 
     def party(self, party: str) -> Party:
-        found = self.state.get(party_key(party), Party)
+        found = self._party(party)
         if found is None:
-            raise Refused("UNKNOWN_PARTY", f"There is no party {party!r}.", {"party": party})
+            raise _unknown_party(party)
         return found
 
+    def must_exist(self, party: str) -> None:
+        """There is such a party; its record is not decoded for that."""
+        if not self.state.has(party_key(party)):
+            raise _unknown_party(party)
+
+    def _party(self, party: str) -> Party | None:
+        """Whoever meets a party of many keys first in a block pays for its keys, before they are read."""
+        key = party_key(party)
+        if key in self.met:
+            return self.state.get(key, Party)
+        keys = self.state.keys_of(key)
+        if keys > KEYS_FREE:
+            self.spend((keys - KEYS_FREE) * KEY)
+            self.met.add(key)
+        return self.state.get(key, Party)
+
     def asset(self, asset: str) -> Asset:
+        """Its record may be long: whoever meets it first in a block pays for that."""
+        found = self.meet(asset_key(asset), Asset, _asset_items)
+        if found is None:
+            raise unknown_asset(asset)
+        return found
+
+    def paid_asset(self, asset: str) -> Asset:
+        """The same where the caller pays, or has paid, by a rule of its own."""
         found = self.state.get(asset_key(asset), Asset)
         if found is None:
-            raise Refused("UNKNOWN_ASSET", f"There is no asset {asset!r}.", {"asset": asset})
+            raise unknown_asset(asset)
         return found
+
+    def write_asset(self, asset: Asset) -> None:
+        """Its record may be long: whoever writes it first in a block pays half of reading it."""
+        key = asset_key(asset.asset)
+        if key not in self.written:
+            self.written.add(key)
+            units = _asset_items(asset) // 2
+            if units > 0:
+                self.took(units)
+        self.state.define(key, asset)
 
     def agreement(self, agreement: str) -> Agreement:
         found = self.meet(agreement_key(agreement), Agreement, _agreement_items)
@@ -221,7 +320,7 @@ class Context:
         """Every command's scope is covered by a signer's key of the sender."""
         tx = self._tx
         commands = tx.body.commands
-        party = self.state.get(party_key(self.sender), Party)
+        party = self._party(self.sender)
         if len(commands) == 1 and len(tx.signatures) == 1:
             # The common case was answered before, for this very record of the party and until some time.
             asked = (self.sender, tx.signatures[0].public_key, type(commands[0]))
@@ -268,7 +367,7 @@ class Context:
 
     def signed_by(self, party: str, scope: str) -> bool:
         """Whether a key of this party, good for the scope now, is among the signers."""
-        found = self.state.get(party_key(party), Party)
+        found = self._party(party)
         return found is not None and self._signs(found.keys, scope) > 0
 
     def must_sign(self, parties: Iterable[str], scope: str, why: str) -> None:
@@ -307,11 +406,28 @@ class Context:
         alone = self._room_alone()
         if self.work_before >= min(ENOUGH, alone):
             raise too_wide(block=str(alone))
-        raise _full()
+        raise FULL.with_traceback(None)
 
     def _room_alone(self) -> int:
         """The work there is room for in a block that holds this transaction and no other."""
-        return room_beside(self.declared_of(self._tx.body))
+        body = self._tx.body
+        return max(0, room_beside(self.declared_of(body)) - ACCOUNT * len(accounts_of(body)))
+
+    def meet_accounts(self, accounts: Sequence[Account]) -> None:
+        """The accounts of a transfer: those that no transfer of the block met before take from what was set
+        aside for them."""
+        met = self.accounts_met
+        if met is None:
+            return
+        for account in accounts:
+            if account not in met:
+                if not self.accounts_left:
+                    own, alone = len(accounts_of(self._tx.body)), room_beside(self.declared_of(self._tx.body))
+                    if own * ACCOUNT > alone:
+                        raise too_wide(accounts=str(own), block=str(alone // ACCOUNT))
+                    raise FULL.with_traceback(None)
+                self.accounts_left -= 1
+                met.add(account)
 
     def meet(self, key: bytes, kind: type[T], work_of: Callable[[T], int]) -> T | None:
         """Read a record that may be long. Whoever meets it first in a block pays for its reading, whether or
@@ -333,7 +449,7 @@ class Context:
             asked, alone = self.work_asked + units, self._room_alone()
             if asked > alone:
                 raise too_wide(work=str(asked), block=str(alone))
-            raise _full()
+            raise FULL.with_traceback(None)
 
     # -- effects ------------------------------------------------------------
 
@@ -369,7 +485,8 @@ class Context:
     def refusal(self, why: LicetError, consumed: bool) -> bytes:
         """The refused transaction's receipt."""
         flags = b"\x01\x01" if consumed else b"\x00\x01"
-        return b"".join((self._head(flags), encode(refusal_record(why))[1:], b"\0\0"))
+        record = _FULL_RECORD if why is FULL else encode(refusal_record(why))[1:]
+        return b"".join((self._head(flags), record, b"\0\0"))
 
     def _head(self, flags: bytes) -> bytes:
         tx = self._tx

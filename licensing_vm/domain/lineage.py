@@ -10,14 +10,26 @@ of both sign it, not only who registered them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from licet.entities import Ancestor, AssetLineage, Edge, asset_key, lineage_key
+from licet.entities import Ancestor, Asset, AssetLineage, Edge, asset_key, lineage_key
 from licet.transactions import LinkLineage
 
 from licensing_vm.domain.assets import owners_of
 from licensing_vm.domain.context import Context
+from licensing_vm.domain.reach import (
+    ACCOUNT,
+    ANCESTOR_ROW,
+    ASSET,
+    DERIVED_HASHES_MAX,
+    HASHES_ROW,
+    ID_ROW,
+    PARENT_ROW,
+    PAYEE_ROW,
+    READING_MAX,
+)
 from licensing_vm.errors import Refused
 from licensing_vm.money.lineage import AncestorWeight, walk_ancestors
 
@@ -35,6 +47,7 @@ PARENTS_MAX: Final = 64
 WALKED: Final = 2  # units of work of a link walked up, and
 ANCESTOR: Final = 12  # of an ancestor written down, in two records
 LINK_FREE: Final = 300  # of which the declared cost pays for so many
+HELD: Final = ASSET + PAYEE_ROW + ACCOUNT  # of reading an ancestor, at least
 
 
 def link_lineage(context: Context, command: LinkLineage) -> None:
@@ -78,7 +91,9 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
     )
     # The walk is bounded (L-13), and read before it can be counted.
     context.took(max(0, WALKED * walked + ANCESTOR * len(weights) - LINK_FREE))
-    ancestors = tuple(_ancestor(context, row) for row in weights)
+    above = [context.asset(row.key.decode()) for row in weights]
+    _must_stay_readable(child.asset, above)
+    ancestors = tuple(map(_ancestor, above, weights))
     state, version = context.state, child.lineage_version + 1
     state.define(
         asset_key(child.asset),
@@ -88,7 +103,7 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
         lineage_key(child.asset, version),
         AssetLineage(asset=child.asset, version=version, ancestors=ancestors, height=context.height),
     )
-    state.define(asset_key(parent.asset), replace(parent, children=parent.children + 1))
+    context.write_asset(replace(parent, children=parent.children + 1))
     context.event(
         "lineage.linked",
         {
@@ -101,11 +116,29 @@ def link_lineage(context: Context, command: LinkLineage) -> None:
     )
 
 
-def _ancestor(context: Context, row: AncestorWeight) -> Ancestor:
-    name = row.key.decode()
+def _must_stay_readable(child: str, above: Sequence[Asset]) -> None:
+    """Whoever sells the work reads the records of all its ancestors (C-16). What makes them long is fixed by
+    the time they are linked, so too much of it is refused here, and the work stays sellable."""
+    reading = sum(
+        HELD
+        + max(DERIVED_HASHES_MAX, len(asset.content_hashes)) // HASHES_ROW
+        + ANCESTOR_ROW * len(asset.ancestors)
+        + PARENT_ROW * len(asset.parents)
+        + ID_ROW * len(asset.external_ids)
+        for asset in above
+    )
+    if reading > READING_MAX:
+        raise Refused(
+            "LINEAGE_REFUSED",
+            f"The {len(above)} ancestors of {child} and theirs would be more than a sale can read.",
+            {"reading": str(reading), "most": str(READING_MAX)},
+        )
+
+
+def _ancestor(asset: Asset, row: AncestorWeight) -> Ancestor:
     return Ancestor(
-        asset=name,
-        version=context.asset(name).version,
+        asset=asset.asset,
+        version=asset.version,
         relative_once=row.relative_once,
         relative_every_path=row.relative_every_path,
         absolute_once=row.absolute_once,

@@ -111,7 +111,7 @@ def _issuing(context: Context, amount: Money) -> CurrencyEntry:
 
 def deposit(context: Context, command: Deposit) -> None:
     currency = _issuing(context, command.amount)
-    context.party(command.to)
+    context.must_exist(command.to)
     _issue(context, command.to, currency, checked_amount(command.amount), DEPOSIT)
     context.event(
         "money.deposited", {"party": command.to, "issuer": context.sender, "reference": command.reference}
@@ -123,7 +123,7 @@ def withdraw(context: Context, command: Withdraw) -> None:
     currency = _issuing(context, command.amount)
     amount = checked_amount(command.amount)
     party = command.from_
-    context.party(party)
+    context.must_exist(party)
     context.must_sign((party,), "pay", "A withdrawal takes cash from its owner")
     held = cash_of(context.state, party, context.sender, currency.code)
     if held < amount:
@@ -139,7 +139,8 @@ def transfer(context: Context, command: Transfer) -> None:
     amount = checked_amount(command.amount)
     sender, to, code = context.sender, command.to, currency.code
     state = context.state
-    context.party(to)
+    context.meet_accounts(((sender, code, command.issuer), (to, code, command.issuer)))
+    context.must_exist(to)
     issuer = command.issuer
     if not issuer:
         issuer = paying_issuer(state, sender, currency, amount, unfunded=context.unfunded)

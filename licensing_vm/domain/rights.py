@@ -10,7 +10,7 @@ have to wait until the day after the last of them ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -54,25 +54,31 @@ def reserve(
     start: int,
     end: int,
     seen: dict[int, tuple[Rights, int]],
+    terms: Hashable,
 ) -> None:
     """Refuse what exclusivity forbids, and record the grant. `seen` remembers, for a record that holds
-    no exclusive in the way of grant number `at`, up to which end it already covers such a grant."""
+    no exclusive in the way of grant number `at`, up to which end it already covers such a grant. Searching
+    is paid for by what this block has searched for these `terms`, never by what this node remembers."""
     key = rights_key(plan.asset)
     rights = context.state.get(key, Rights) or _NOTHING
-    known = seen.get(at)
-    if known is not None and known[0] is rights and end <= known[1]:
-        return
     entries = len(rights.exclusive) + len(rights.shared)
     if entries > ENTRIES_FREE:  # read, searched and perhaps written again
-        context.took((entries - ENTRIES_FREE) * ENTRY)
+        _pay_for_search(context, (terms, at), rights, end)
+    known = seen.get(at)
+    if known is not None and known[0] is rights and end <= known[1]:
+        if entries > ENTRIES_FREE:
+            context.searched[terms, at] = known
+        return
     in_the_way = [right for right in rights.exclusive if right.until_ms > context.now and _meets(plan, right)]
     if plan.exclusive is Exclusive.NO:
         for right in in_the_way:
             if right.licensee != licensee and right.from_ms < end and start < right.until_ms:
                 raise _overlap(plan, right)
         rights, covered = _share(context, key, rights, plan, end)
-        if not in_the_way:
+        if not in_the_way and covered:
             seen[at] = (rights, covered)
+            if len(rights.exclusive) + len(rights.shared) > ENTRIES_FREE:
+                context.searched[terms, at] = seen[at]
         return
     for right in in_the_way:
         if right.from_ms < end and start < right.until_ms:
@@ -86,6 +92,12 @@ def reserve(
                 clause=plan.name,
             )
     _reserve(context, key, rights, plan, agreement, licensee, start, end)
+
+
+def _pay_for_search(context: Context, grant: tuple[Hashable, int], rights: Rights, end: int) -> None:
+    before = context.searched.get(grant)
+    if before is None or before[0] is not rights or end > before[1]:
+        context.took((len(rights.exclusive) + len(rights.shared) - ENTRIES_FREE) * ENTRY)
 
 
 def must_be_signable(context: Context, plans: Sequence[GrantPlan], roles: Sequence[str]) -> None:
@@ -139,7 +151,8 @@ def _overlap(plan: GrantPlan, right: Reservation) -> Refused:
 
 
 def _share(context: Context, key: bytes, rights: Rights, plan: GrantPlan, end: int) -> tuple[Rights, int]:
-    """Record a non-exclusive grant; the record afterwards and the end that it covers."""
+    """Record a non-exclusive grant; the record afterwards and the end that it covers such grants up to, zero
+    where its extent is not named any more: then the next one writes it again, on every node."""
     latest = -(-end // DAY_MS) * DAY_MS
     extent = (plan.actions, plan.territories, plan.media)
     for right in rights.shared:
@@ -152,13 +165,14 @@ def _share(context: Context, key: bytes, rights: Rights, plan: GrantPlan, end: i
         for right in rights.shared
         if right.latest_end_ms > context.now and (right.actions, right.territories, right.media) != extent
     ]
-    if len(alive) >= SHARED_MAX:
+    joined = len(alive) >= SHARED_MAX
+    if joined:
         latest = max(latest, *(right.latest_end_ms for right in alive))
         extent, alive = (("use",), (), ()), []
     new = SharedRight(actions=extent[0], territories=extent[1], media=extent[2], latest_end_ms=latest)
     rights = Rights(exclusive=_live(context, rights), shared=(*alive, new))
     context.state.put(key, rights)
-    return rights, latest
+    return rights, 0 if joined else latest
 
 
 def _live(context: Context, rights: Rights) -> tuple[Reservation, ...]:

@@ -1,12 +1,15 @@
 """How long the dearest blocks take that admission and the budget of work let through (C-16).
 
 `python -m tests.bench.worst_block [--runs N] [PART OF A NAME …]` executes each shape of
-`tests.property.worst` and `tests.property.worst_lists` as one block, cut to what a block's
-declared cost allows, on the real executor over LevelDB: the VM, the state tree with its root, the log and
-the write batch; not the write itself.
+`tests.property.worst` and `tests.property.worst_lists` as one block, filled with declared cost to several
+levels (a block that is only partly filled has more room for work), on the real executor over LevelDB: the
+VM, the state tree with its root, the log and the write batch; not the write itself.
 
 Thread CPU time, the best of some runs. *Cold* is a machine that has just started: nothing bound, loaded or
 decoded, and every table that the process keeps emptied. *Warm* has executed and discarded the same block.
+
+A machine's speed drifts, so a fixed loop is timed beside each run, and a shape's times are those of a machine
+on which the loop takes `LOOP_MS`: the reference machine while nobody disturbs it.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
+import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,33 +35,36 @@ from licensing_vm.transition import BlockInput, Machine, cost
 from node.core.batches import Batch
 from node.core.effects import ReadyBlock
 from node.ledger.executor import Executor, Prepared
+from node.runtime.memory import Memory
 from node.storage.folder import DataFolder
 from node.storage.leveldb import LevelDBStorage
 from node.storage.log import MerkleLog
 from node.storage.port import WriteBatch
 from node.storage.state import State
-from tests.property.worst import UNITS_OF_WORK, WORST, Make, world
+from tests.property.worst import FILLS, UNITS_OF_WORK, WORST, Make, filled, world
 from tests.property.worst_lists import WORST_LISTS
 from tests.unit.licensing_vm.domain.kit import Ledger
 
 LIMIT_MS = 25.0  # C-16
+LOOP_MS = 3.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A ledger with a block that is to be executed next."""
+    """A ledger with transactions of which blocks are to be made."""
 
     ledger: Ledger
     transactions: Sequence[Transaction]
-    declared: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Milliseconds of thread CPU time, and what the block was."""
 
+    fill: int
     cold_ms: float
     warm_ms: float
+    loop_ms: float
     transactions: int
     declared: int
     work: int
@@ -66,34 +73,29 @@ class Figures:
 
 
 def prepared_case(make: Make) -> Case:
-    """Execute what a shape needs before; of its worst block, as much as its declared cost allows."""
+    """Execute what a shape needs before its worst block."""
     ledger = world()
     ledger.check_books = lambda: None  # type: ignore[method-assign]
-    limit = ledger.genesis.parameters.block_cost_max
     worst: list[Transaction] = []
-    declared = 0
     for phase, tx in make(ledger):
         if phase == "worst":
-            if declared + cost(tx) <= limit:
-                worst.append(tx)
-                declared += cost(tx)
+            worst.append(tx)
             continue
         [done] = ledger.block(tx, at_ms=ledger.now + 1).executed
         assert not done.code, done.read().refusal
-    return Case(ledger=ledger, transactions=worst, declared=declared)
+    return Case(ledger=ledger, transactions=worst)
 
 
-def _ready(case: Case) -> ReadyBlock:
-    ledger = case.ledger
+def _ready(ledger: Ledger, transactions: Sequence[Transaction]) -> ReadyBlock:
     digest = Hash32(bytes(31) + b"\x01")
-    raw = b"".join(tx.raw_body for tx in case.transactions)
+    raw = b"".join(tx.raw_body for tx in transactions)
     batch = Batch(
         digest=digest,
         raw=raw,
         author=ValidatorIndex(0),
-        transactions=tuple(case.transactions),
+        transactions=tuple(transactions),
         valid_until_ms=ledger.now,
-        cost=case.declared,
+        cost=sum(map(cost, transactions)),
     )
     header = Header(
         chain_id=ledger.chain_id,
@@ -110,12 +112,14 @@ def _ready(case: Case) -> ReadyBlock:
     return ReadyBlock(block=Block(header=header, digests=(digest,)), finalization=None, batches=(batch,))
 
 
-def _forget_everything() -> None:
-    """Empty the tables that the process keeps, as if it had just started."""
+def _forget_everything(memory: Memory) -> None:
+    """Empty the tables that the process keeps, as if it had just started, and treat memory as a node does."""
+    memory.end()
     for found in gc.get_objects():
         if isinstance(found, functools._lru_cache_wrapper):
             found.cache_clear()
     gc.collect()
+    memory.begin()
 
 
 def _timed(action: Callable[[], Prepared]) -> tuple[float, Prepared]:
@@ -124,45 +128,82 @@ def _timed(action: Callable[[], Prepared]) -> tuple[float, Prepared]:
     return (time.thread_time_ns() - begin) / 1e6, prepared
 
 
-def measure(case: Case, *, runs: int) -> Figures:
-    """Execute the block on fresh machines over one store, which is never written to."""
+def _loop() -> float:
+    """Milliseconds that a fixed piece of work takes now: calls, small objects, tables, hashes."""
+    begin = time.thread_time_ns()
+    table: dict[bytes, tuple[int, bytes]] = {}
+    digest = b""
+    for n in range(6_000):
+        key = b"balance/%d" % (n % 700)
+        digest = hashlib.sha256(key + digest).digest()
+        table[key] = (len(table) + n, digest)
+    return (time.thread_time_ns() - begin) / 1e6
+
+
+def measure(case: Case, *, runs: int, fills: Sequence[int] = FILLS) -> Iterator[Figures]:
+    """Execute each block on fresh machines over one store, which is never written to."""
     ledger = case.ledger
-    ready = _ready(case)
+    limit = ledger.genesis.parameters.block_cost_max
     with tempfile.TemporaryDirectory() as place:
         storage = LevelDBStorage(DataFolder(Path(place)), chain_id=ledger.chain_id)
         tree = State(storage).apply(Height(0), ledger.state)
         batch = WriteBatch(height=Height(0), block=b"", values=ledger.state, records=tree.records)
         storage.commit(batch, synced=True)
-        cold: list[float] = []
-        warm: list[float] = []
-        for run in range(2 * runs):
-            state = State(storage)
-            machine = Machine(state, ledger.genesis, chain_id=ledger.chain_id)
-            executor = Executor(
-                machine=machine,
-                state=state,
-                log=MerkleLog(storage),
-                storage=storage,
-                window_ms=ledger.genesis.parameters.window_ms,
-            )
-            _forget_everything()
-            if run % 2:
-                machine.execute(
-                    BlockInput(height=1, timestamp_ms=ledger.now + 1, transactions=case.transactions)
-                )
-                machine.discard()
-            spent, prepared = _timed(lambda executor=executor: executor.prepare(ready))  # type: ignore[misc]
-            (warm if run % 2 else cold).append(spent)
+        sizes: set[int] = set()
+        for fill in fills:
+            transactions = filled(case.transactions, limit * fill // 100)
+            if len(transactions) not in sizes:
+                sizes.add(len(transactions))
+                yield _measured(ledger, storage, transactions, fill, runs)
         storage.close()
+
+
+def _measured(
+    ledger: Ledger, storage: LevelDBStorage, transactions: Sequence[Transaction], fill: int, runs: int
+) -> Figures:
+    ready = _ready(ledger, transactions)
+    times: tuple[list[float], list[float]] = ([], [])
+    loops: list[float] = []
+    memory = Memory()
+    for run in range(2 * runs):
+        state = State(storage)
+        machine = Machine(state, ledger.genesis, chain_id=ledger.chain_id)
+        executor = Executor(
+            machine=machine,
+            state=state,
+            log=MerkleLog(storage),
+            storage=storage,
+            window_ms=ledger.genesis.parameters.window_ms,
+        )
+        _forget_everything(memory)
+        if run % 2:
+            machine.execute(BlockInput(height=1, timestamp_ms=ledger.now + 1, transactions=transactions))
+            machine.discard()
+        loops.append(_loop())
+        spent, prepared = _timed(lambda executor=executor: executor.prepare(ready))  # type: ignore[misc]
+        times[run % 2].append(spent)
+    memory.end()
     result = prepared.result
     return Figures(
-        cold_ms=min(cold),
-        warm_ms=min(warm),
-        transactions=len(case.transactions),
-        declared=case.declared,
+        fill=fill,
+        cold_ms=min(times[0]) * LOOP_MS / min(loops),
+        warm_ms=min(times[1]) * LOOP_MS / min(loops),
+        loop_ms=min(loops),
+        transactions=len(transactions),
+        declared=sum(map(cost, transactions)),
         work=result.work,
         keys=len(result.writes),
         codes=tuple(sorted({done.code for done in result.executed if done.code})),
+    )
+
+
+def _line(name: str, one: Figures) -> str:
+    counted = (one.declared + one.work * UNITS_OF_WORK) / 100_000
+    return (
+        f"{name:44} {one.fill:3} % {one.transactions:5} tx {one.keys:6} keys"
+        f" {one.declared / 100_000:5.1f} declared {one.work * UNITS_OF_WORK / 100_000:5.1f} work"
+        f"   cold {one.cold_ms:6.1f} ms  warm {one.warm_ms:6.1f} ms"
+        f"   x{one.cold_ms / counted:5.2f}  loop {one.loop_ms:4.1f} {' '.join(one.codes)}"
     )
 
 
@@ -171,23 +212,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--runs", type=int, default=3, help="executions of each kind, the best of which counts"
     )
+    parser.add_argument(
+        "--fills", type=int, nargs="+", default=FILLS, help="per cent of a block's declared cost"
+    )
     parser.add_argument("names", nargs="*", help="shapes whose name holds one of these; all of them if none")
     options = parser.parse_args(argv)
-    above = 0
+    above = measured = 0
     for name, make in {**WORST, **WORST_LISTS}.items():
         if options.names and not any(part in name for part in options.names):
             continue
-        one = measure(prepared_case(make), runs=options.runs)
-        counted = (one.declared + one.work * UNITS_OF_WORK) / 100_000
-        above += one.cold_ms > LIMIT_MS
-        print(
-            f"{name:44} {one.transactions:5} tx {one.keys:6} keys"
-            f" {one.declared / 100_000:5.1f} declared {one.work * UNITS_OF_WORK / 100_000:5.1f} work"
-            f"   cold {one.cold_ms:6.1f} ms  warm {one.warm_ms:6.1f} ms"
-            f"   x{one.cold_ms / counted:5.2f} {' '.join(one.codes)}",
-            flush=True,
-        )
-    print(f"{above} shapes above {LIMIT_MS} ms")
+        for one in measure(prepared_case(make), runs=options.runs, fills=options.fills):
+            measured += 1
+            above += one.cold_ms > LIMIT_MS
+            print(_line(name, one), flush=True)
+    print(f"{above} of {measured} blocks above {LIMIT_MS} ms")
     return 0
 
 

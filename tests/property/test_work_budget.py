@@ -95,7 +95,7 @@ def test_what_did_not_fit_changes_nothing_and_is_executed_later(monkeypatch: pyt
     ledger = world()
     offered(ledger, "o", 200)
     first, second = accept(ledger, "o", "a"), accept(ledger, "o", "b")
-    narrow(monkeypatch, 3_800)  # one sale with its binding, or several without
+    narrow(monkeypatch, 4_300)  # one sale with its binding, or several without
     done = ledger.block(first, second).executed
     assert [one.code for one in done] == ["", "BLOCK_FULL"]
     refusal = ledger.receipts[-1].refusal
@@ -110,7 +110,7 @@ def test_what_did_not_fit_changes_nothing_and_is_executed_later(monkeypatch: pyt
 def test_a_refused_transaction_does_not_give_its_work_back(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = world()
     offered(ledger, "o", 200)
-    narrow(monkeypatch, 3_800)
+    narrow(monkeypatch, 4_300)
     twice = ledger.tx(
         "buyer",
         t.AcceptOffer(agreement="a", offer="o"),

@@ -19,6 +19,7 @@ from tests.unit.licensing_vm.domain.kit import EUR, START_MS, Ledger, offer_of, 
 FEBRUARY = start_of(Date(2026, 2, 12))
 PAYEES = tuple(f"q{n}" for n in range(60))
 UNITS_OF_WORK = 80  # of declared cost: a posting takes 0.8 µs, a unit of declared cost is 10 ns
+FILLS = (100, 70, 40, 20, 8)  # per cent of the declared cost that a block may hold
 Make = Callable[[Ledger], Iterator[tuple[str, t.Transaction]]]
 
 
@@ -282,26 +283,36 @@ WORST: Mapping[str, Make] = {
 }
 
 
-def run(make: Make, watch: Callable[[Callable[[], BlockResult]], BlockResult]) -> tuple[int, BlockResult]:
+def filled(transactions: Sequence[t.Transaction], limit: int) -> list[t.Transaction]:
+    """As many of them, in order, as declare no more; one at least."""
+    declared, out = 0, list(transactions[:1])
+    for at, tx in enumerate(transactions):
+        declared += cost(tx)
+        if declared > limit:
+            break
+        out = list(transactions[: at + 1])
+    return out
+
+
+def run(
+    make: Make, watch: Callable[[Callable[[], BlockResult]], BlockResult], fill: int = 100
+) -> tuple[int, BlockResult]:
     """Execute what a case prepares, then its worst block under `watch`; its declared cost and result."""
     ledger = world()
     ledger.check_books = lambda: None  # type: ignore[method-assign]
-    limit = ledger.genesis.parameters.block_cost_max
     worst: list[t.Transaction] = []
-    declared = 0
     for phase, tx in make(ledger):
         if phase == "worst":
-            if declared + cost(tx) <= limit:
-                worst.append(tx)
-                declared += cost(tx)
+            worst.append(tx)
         else:
             [done] = ledger.block(tx, at_ms=ledger.now + 1).executed
             assert not done.code, done.read().refusal
+    worst = filled(worst, ledger.genesis.parameters.block_cost_max * fill // 100)
     ledger.height += 1
     ledger.now += 1
     block = BlockInput(height=ledger.height, timestamp_ms=ledger.now, transactions=worst)
     result = watch(lambda: ledger.machine.execute(block))
-    return declared, result
+    return sum(map(cost, worst)), result
 
 
 def main() -> None:

@@ -185,7 +185,7 @@ def test_rotten_stored_bytes_stop_the_machine(ledger: Ledger) -> None:
     rotten = {**ledger.state, key: ledger.state[key][:-1] + b"\xff"}
     machine = Machine(rotten, ledger.genesis)
     with pytest.raises(LicetError) as caught:
-        machine.dry_run(ledger.tx("bank", t.Deposit(to="b", amount=MONEY)), ledger.now)
+        machine.dry_run(ledger.tx("b", t.Transfer(to="bank", amount=MONEY)), ledger.now)
     assert caught.value.fault is Fault.MACHINE
 
 

@@ -170,7 +170,7 @@ def test_a_report_that_fits_into_no_block_is_refused_for_good(monkeypatch: pytes
     names = ("a", "b", "c")
     for name in names:
         ledger.run("buyer", accept(ledger, name))
-    narrow(monkeypatch, 670)
+    narrow(monkeypatch, 704)
     monkeypatch.setattr(usage, "OPEN_MAX", 1)
 
     def report(*agreements: str) -> t.Command:
