@@ -8,7 +8,8 @@ first acceptance in a block, which also binds the offer's terms, and once for th
 What transfers ask is known from their bytes: each account that a block names is met in it.
 
 A guess and nothing else: it decides what a node proposes and never what is valid, so nodes may differ in
-it, and a machine that has just started guesses by what a small offer asks. All other commands are
+it. Of an offer that was not accepted here yet it expects what others asked lately, and some more, for what
+is left out goes into the next block and what is refused is sent again. All other commands are
 expected to need what they declare.
 """
 
@@ -23,7 +24,9 @@ from licensing_vm.domain.context import Account, accounts_of
 from licensing_vm.domain.reach import ACCOUNT, BINDING, room_beside
 
 OFFERS_KEPT: Final = 1 << 16
-UNKNOWN_FIRST: Final = 2 * BINDING  # of an offer that nobody accepted here yet
+UNKNOWN_FIRST: Final = 3 * BINDING  # at least, of an offer that nobody accepted here yet
+UNFORESEEN: Final = 6  # such a part of the expected work is left free for what no guess covers
+LATELY: Final = 16  # a new offer moves what is expected of unknown ones by one such part
 
 _Offer = tuple[str, tuple[str, ...]]  # the offer, and the assets chosen
 
@@ -42,9 +45,10 @@ def _accepted(transaction: Transaction) -> _Offer | None:
 class Foresight:
     """What acceptances asked in the blocks that this machine executed."""
 
-    __slots__ = ("_first", "_met", "_next")
+    __slots__ = ("_first", "_met", "_next", "_usual")
 
     def __init__(self) -> None:
+        self._usual = UNKNOWN_FIRST
         self._first: dict[_Offer, int] = {}
         self._next: dict[_Offer, int] = {}
         self._met: set[_Offer] = set()  # accepted in the block under way
@@ -62,6 +66,8 @@ class Foresight:
             self._next[offer] = units
             return
         self._met.add(offer)
+        if offer not in self._first:
+            self._usual += (units - self._usual) // LATELY
         if len(self._first) >= OFFERS_KEPT:
             self._first.clear()
             self._next.clear()
@@ -69,16 +75,17 @@ class Foresight:
 
     def room(self) -> Room:
         """An empty block."""
-        return Room(self._first, self._next)
+        return Room(self._first, self._next, max(UNKNOWN_FIRST, self._usual * 5 // 4))
 
 
 @final
 class Room:
     """A block, or a batch, being filled."""
 
-    __slots__ = ("_accounts", "_declared", "_first", "_next", "_offers", "_work")
+    __slots__ = ("_accounts", "_declared", "_first", "_next", "_offers", "_unknown", "_work")
 
-    def __init__(self, first: dict[_Offer, int], later: dict[_Offer, int]) -> None:
+    def __init__(self, first: dict[_Offer, int], later: dict[_Offer, int], unknown: int) -> None:
+        self._unknown = unknown
         self._first = first
         self._next = later
         self._offers: set[_Offer] = set()
@@ -100,11 +107,11 @@ class Room:
                 work += self._next.get(offer, 0)
             else:
                 offers.add(offer)
-                work += self._first.get(offer, UNKNOWN_FIRST)
+                work += self._first.get(offer, self._unknown)
         declared = self._declared + cost
         accounts -= self._accounts
         met = ACCOUNT * (len(self._accounts) + len(accounts))
-        if work + met > room_beside(declared) and not whatever:
+        if work + work // UNFORESEEN + met > room_beside(declared) and not whatever:
             return False
         self._offers |= offers
         self._accounts |= accounts

@@ -30,7 +30,9 @@ def taken(foresight: Foresight, sales: list[Transaction], *, cost: int = 0) -> i
 def test_an_offer_nobody_accepted_yet_is_expected_to_ask_for_its_binding_once() -> None:
     foresight = Foresight()
     different = [sale(f"o{number}") for number in range(1_000)]
-    assert taken(foresight, different) == WORK_PER_BLOCK // UNKNOWN_FIRST
+    assert (
+        WORK_PER_BLOCK // UNKNOWN_FIRST // 2 <= taken(foresight, different) <= WORK_PER_BLOCK // UNKNOWN_FIRST
+    )
     assert taken(foresight, [sale("o")] * 1_000) == 1_000
 
 
@@ -41,7 +43,18 @@ def test_what_acceptances_asked_is_remembered_the_first_in_a_block_apart_from_th
     foresight.learn(sale("wide"), 4_000)
     foresight.open_block()
     foresight.learn(sale("wide"), 11_000)
-    assert taken(foresight, [sale("wide")] * 10) == 1 + (WORK_PER_BLOCK - 11_000) // 4_000
+    fits = 1 + (WORK_PER_BLOCK - 11_000) // 4_000
+    assert fits * 2 // 3 <= taken(foresight, [sale("wide")] * 10) <= fits
+
+
+def test_of_an_unknown_offer_is_expected_what_others_asked_lately() -> None:
+    foresight = Foresight()
+    unknown = [sale(f"u{number}") for number in range(1_000)]
+    before = taken(foresight, unknown)
+    for number in range(100):
+        foresight.open_block()
+        foresight.learn(sale(f"o{number}"), 4 * UNKNOWN_FIRST)
+    assert taken(foresight, unknown) < before // 2
 
 
 def test_the_assets_chosen_belong_to_what_is_bound() -> None:
