@@ -105,7 +105,7 @@ class BlockResult:
     writes: Mapping[bytes, bytes | None]
     executed: Sequence[Executed]
     rows: int  # usage rows accepted
-    work: int = 0  # spent of the block's budget, see `domain.reach`
+    work: int = 0  # set aside for transfers and spent of the block's budget, see `domain.reach`
     created: Sequence[bytes] = ()  # of `writes`, keys that were read and found absent
     faults: Sequence[FaultSeen] = ()  # bugs of ours that were contained, for the node's log
     notes: Sequence[Any] = ()  # what writes replaced, in order, see `licensing_vm.trail`
@@ -166,7 +166,7 @@ class Machine:
             if type(tx.body.commands[0]) is Transfer or len(tx.body.commands) > 1:
                 accounts |= accounts_of(tx.body)
         self._context.open_block(block.height, block.timestamp_ms, declared, accounts)
-        room = self._context.work_left
+        room = self._context.room
         self._faults = []
         self.foresight.open_block()
         executed = [self._one(tx, index) for index, tx in enumerate(block.transactions)]

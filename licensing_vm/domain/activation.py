@@ -36,7 +36,7 @@ from licensing_vm.events import event_record
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Span, Trigger
 
-SALE_FREE: Final = 9  # units of work that accepting an offer declares: a few payees, a grant
+SALE_FREE: Final = 17  # units of work that accepting an offer declares: a clause, a few payees, a grant
 AHEAD_MAX_MS: Final = 3_653 * DAY_MS  # rights begin within ten years of signing
 _ACTIVATED: Final = (Trigger.ACTIVATED, NONE)
 

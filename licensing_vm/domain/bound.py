@@ -36,10 +36,12 @@ from licensing_vm.domain.reach import (
     ACCOUNT,
     BINDING,
     BOUND_ANCESTOR,
+    BOUND_CLAUSE,
     BOUND_GRANT,
     BOUND_ITEM,
     BOUND_LEG,
     BOUND_ROLE,
+    CLAUSE,
     CODES,
     COMMAND_MAX,
     GAS,
@@ -195,7 +197,7 @@ class Bound:
         self.factor = grain_factor(program, self.currency)
         self.assets = tuple(self._asset(context, asset) for asset in assets)
         self.read: list[tuple[bytes, int]] = []  # records that may be long and the work of reading them
-        for asset in dict.fromkeys(self.assets):
+        for asset in {asset.asset: asset for asset in self.assets}.values():
             self.read.append((asset_key(asset.asset), asset_work(asset)))
         versions, lines = pinned or (
             tuple(asset.version for asset in self.assets),
@@ -278,6 +280,7 @@ class Bound:
         ancestors = sum(len(self.lines[slot].ancestors) for slot in lineages)
         units = BINDING + BOUND_LEG * legs + BOUND_ANCESTOR * ancestors + text_bytes // TEXT_BYTES
         units += BOUND_ROLE * len(program.roles) + BOUND_ITEM * (len(program.params) + len(self.assets))
+        units += BOUND_CLAUSE * max(0, len(program.clauses) - 1)
         for grant in program.grants:
             codes = len(grant.actions)
             for dimension in (Kind.TERRITORY, Kind.MEDIUM):
@@ -340,8 +343,8 @@ class Bound:
         room = {(Trigger.ACTIVATED, NONE): 0}
         for clause, plans in zip(program.clauses, self.splits, strict=True):
             where = (clause.trigger, clause.subject)
-            now[where] = now.get(where, 0) + gas(program, clause) // GAS
-            room[where] = room.get(where, 0) + gas(program, clause) // GAS
+            now[where] = now.get(where, 0) + CLAUSE + gas(program, clause) // GAS
+            room[where] = room.get(where, 0) + CLAUSE + gas(program, clause) // GAS
             for op, _, args in clause.code:
                 if op is Op.PAYS or op is Op.OWES:
                     plan, each = plans[args[2]], POSTING if op is Op.PAYS else OBLIGATION
@@ -393,7 +396,7 @@ def must_fit(program: Program) -> None:
     reach: dict[tuple[Trigger, int], int] = {}
     for clause in program.clauses:
         where = (clause.trigger, clause.subject)
-        reach[where] = reach.get(where, 0) + gas(program, clause) // GAS
+        reach[where] = reach.get(where, 0) + CLAUSE + gas(program, clause) // GAS
         for op, _, args in clause.code:
             if op is Op.PAYS or op is Op.OWES:
                 each = POSTING if op is Op.PAYS else OBLIGATION

@@ -51,6 +51,7 @@ from licensing_vm.domain.reach import (
 from licensing_vm.errors import Refused, refusal_record
 from licensing_vm.events import event_bytes
 from licensing_vm.mould import blob_bytes, number_bytes, text_bytes
+from licensing_vm.program.codegen import Translations
 from licensing_vm.state import State
 
 T = TypeVar("T")
@@ -67,10 +68,13 @@ def accounts_of(body: TransactionBody) -> set[Account]:
     found: set[Account] = set()
     for command in body.commands:
         if type(command) is Transfer:
-            code = command.amount.currency
-            found.add((sender, code, command.issuer))
-            found.add((command.to, code, command.issuer))
+            found.update(transfer_accounts(sender, command))
     return found
+
+
+def transfer_accounts(sender: str, command: Transfer) -> tuple[Account, Account]:
+    code, issuer = command.amount.currency, command.issuer
+    return (sender, code, issuer), (command.to, code, issuer)
 
 
 def _unknown_party(party: str) -> Refused:
@@ -135,11 +139,13 @@ class Context:
         "prepared",
         "programs",
         "read_in_block",
+        "room",
         "rows",
         "searched",
         "sender",
         "state",
         "time_bytes",
+        "translations",
         "unfunded",
         "work_asked",
         "work_before",
@@ -159,7 +165,8 @@ class Context:
         self.position = 0
         self.sender = ""
         self.unfunded = False
-        self.work_left = 0  # of the block's budget
+        self.room = 0  # for work, of a block that declares what this one does
+        self.work_left = 0  # of it
         self.work_asked = 0  # by this transaction
         self.work_before = 0  # what was left when it began
         self.accounts_met: set[Account] | None = None  # None: there is room for all
@@ -173,6 +180,7 @@ class Context:
         self.entries: list[bytes] = []
         self.index: list[bytes] = []
         self.parties: dict[str, None] = {}
+        self.translations = Translations()
         self.programs: dict[bytes, Any] = {}  # loaded programs by hash, see `domain.programs`
         self.prepared: dict[Any, Any] = {}  # bound terms, see `domain.prepared`
         self._rows_before = 0
@@ -190,7 +198,7 @@ class Context:
         self.height = height
         self.now = now_ms
         self.rows = 0
-        self.work_left = self.work_before = room_beside(declared)
+        self.room = self.work_left = room_beside(declared)
         self.work_asked = 0
         aside = min(len(accounts), self.work_left // ACCOUNT)
         self.accounts_met = None if aside == len(accounts) else set()
@@ -199,6 +207,7 @@ class Context:
         self.work_before = self.work_left
         self.bound_in_block.clear()
         self.met.clear()
+        self.translations.open_block()
         self.read_in_block.clear()
         self.written.clear()
         self.searched.clear()
@@ -320,6 +329,9 @@ class Context:
         """Every command's scope is covered by a signer's key of the sender."""
         tx = self._tx
         commands = tx.body.commands
+        if self.accounts_met is not None and type(commands[0]) is Transfer:
+            # A block of more accounts than there is room for: no time for those that wait.
+            self.meet_accounts(transfer_accounts(self.sender, commands[0]))
         party = self._party(self.sender)
         if len(commands) == 1 and len(tx.signatures) == 1:
             # The common case was answered before, for this very record of the party and until some time.

@@ -12,7 +12,7 @@ from licet.entities import CASH, ISSUED, CurrencyEntry, balance_key
 from licet.receipts import DEPOSIT, TRANSFER, WITHDRAWAL, JournalEntry, Posting
 from licet.transactions import AMOUNT_MINOR_MAX, Deposit, Money, Transfer, Withdraw
 
-from licensing_vm.domain.context import Context
+from licensing_vm.domain.context import Context, transfer_accounts
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import cash_key, cash_of, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
@@ -139,7 +139,8 @@ def transfer(context: Context, command: Transfer) -> None:
     amount = checked_amount(command.amount)
     sender, to, code = context.sender, command.to, currency.code
     state = context.state
-    context.meet_accounts(((sender, code, command.issuer), (to, code, command.issuer)))
+    if context.accounts_met is not None:
+        context.meet_accounts(transfer_accounts(sender, command))
     context.must_exist(to)
     issuer = command.issuer
     if not issuer:

@@ -17,7 +17,7 @@ from licet.types import Hash32
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.reach import loading_of
 from licensing_vm.errors import Refused
-from licensing_vm.program.codegen import LoadedProgram
+from licensing_vm.program.codegen import LoadedProgram, Translations
 from licensing_vm.program.encoding import decode
 from licensing_vm.program.model import LegKind, Op, Program, Trigger
 
@@ -49,10 +49,12 @@ class Terms:
             context.spend(self.loading)
             context.met.add(self.hash)
 
-    def __init__(self, program: Program, hash_: Hash32, code_bytes: int) -> None:
+    def __init__(
+        self, program: Program, hash_: Hash32, code_bytes: int, translations: Translations | None = None
+    ) -> None:
         """`hash_` names a program that was verified when it was published, so it is not verified again."""
         self.program = program
-        self.loaded = LoadedProgram(program, verified_as=hash_)
+        self.loaded = LoadedProgram(program, verified_as=hash_, translations=translations)
         self.hash = hash_
         self.loading = loading_of(code_bytes)
         # How many legs the splits have, and the slots whose ancestors come on top, a split at a time.
@@ -121,7 +123,7 @@ def terms_of(context: Context, program_hash: bytes) -> Terms:
         if program_hash not in context.met:
             context.spend(loading_of(len(stored.code)))
             context.met.add(program_hash)
-        found = Terms(decode(stored.code), Hash32(program_hash), len(stored.code))
+        found = Terms(decode(stored.code), Hash32(program_hash), len(stored.code), context.translations)
         if len(kept) >= PROGRAMS_KEPT:
             kept.pop(next(iter(kept)))
         kept[program_hash] = found

@@ -26,7 +26,8 @@ from licensing_vm.program.model import Exclusive
 RESERVATIONS_MAX: Final = 256
 SHARED_MAX: Final = 256  # extents of one asset; beyond, they are joined into one that covers all
 ENTRIES_FREE: Final = 4  # of an asset's rights, which a grant's work pays for
-ENTRY: Final = 12  # the work of each further one
+ENTRY_MET: Final = 12  # the work of each further one, read for the first time in a block and written,
+ENTRY: Final = 3  # and each time it is searched
 COMPARED: Final = 1  # two grants of an offer, whether they exclude each other
 _NOTHING: Final = Rights(exclusive=(), shared=())
 
@@ -63,7 +64,7 @@ def reserve(
     rights = context.state.get(key, Rights) or _NOTHING
     entries = len(rights.exclusive) + len(rights.shared)
     if entries > ENTRIES_FREE:  # read, searched and perhaps written again
-        _pay_for_search(context, (terms, at), rights, end)
+        _pay_for_search(context, key, (terms, at), rights, end)
     known = seen.get(at)
     if known is not None and known[0] is rights and end <= known[1]:
         if entries > ENTRIES_FREE:
@@ -94,10 +95,16 @@ def reserve(
     _reserve(context, key, rights, plan, agreement, licensee, start, end)
 
 
-def _pay_for_search(context: Context, grant: tuple[Hashable, int], rights: Rights, end: int) -> None:
+def _pay_for_search(
+    context: Context, key: bytes, grant: tuple[Hashable, int], rights: Rights, end: int
+) -> None:
+    entries = len(rights.exclusive) + len(rights.shared) - ENTRIES_FREE
+    if key not in context.met:
+        context.met.add(key)
+        context.took(entries * ENTRY_MET)
     before = context.searched.get(grant)
     if before is None or before[0] is not rights or end > before[1]:
-        context.took((len(rights.exclusive) + len(rights.shared) - ENTRIES_FREE) * ENTRY)
+        context.took(entries * ENTRY)
 
 
 def must_be_signable(context: Context, plans: Sequence[GrantPlan], roles: Sequence[str]) -> None:

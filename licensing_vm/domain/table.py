@@ -95,7 +95,7 @@ COMMANDS: Final[Mapping[type[Any], Rule]] = MappingProxyType(
         t.ClosePeriod: Rule("report", periods.close_period, _flat(10_000)),
         t.Deposit: Rule("pay", money.deposit, _flat(2_600)),
         t.Withdraw: Rule("pay", money.withdraw, _flat(2_600)),
-        t.Transfer: Rule("pay", money.transfer, _flat(1_200)),
+        t.Transfer: Rule("pay", money.transfer, _flat(1_100)),
         t.Pay: Rule("pay", payments.pay, _flat(9_000)),
     }
 )

@@ -49,14 +49,47 @@ ClauseFn = Callable[
 RUNS_INTERPRETED: Final = 8  # of one clause, before it is translated
 
 
+TRANSLATED_IN_BLOCK: Final = 48  # instructions translated while one block is executed
+TRANSLATED_MAX: Final = 256  # instructions of one clause; a longer one stays interpreted
+
+
+@final
+class Translations:
+    """How much may still be translated while a block is executed (C-16): translating is no part of what a
+    block does, and a node may do it in any block. One clause at least, if it is not too long."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = TRANSLATED_IN_BLOCK
+
+    def open_block(self) -> None:
+        self._left = TRANSLATED_IN_BLOCK
+
+    def takes(self, clause: Clause) -> bool:
+        size = len(clause.code) + sum(len(split.legs) for split in clause.splits)
+        if size > TRANSLATED_MAX or (size > self._left and self._left < TRANSLATED_IN_BLOCK):
+            return False
+        self._left -= size
+        return True
+
+
 @final
 class LoadedProgram:
     """A verified program whose clauses become Python functions once they are used. `load` makes one."""
 
-    __slots__ = ("_run", "_runs", "hash", "program")
+    __slots__ = ("_run", "_runs", "_translations", "hash", "program")
 
-    def __init__(self, program: Program, *, verified_as: Hash32 | None = None) -> None:
-        """`verified_as` is the hash of a program that was verified when it was published."""
+    def __init__(
+        self,
+        program: Program,
+        *,
+        verified_as: Hash32 | None = None,
+        translations: Translations | None = None,
+    ) -> None:
+        """`verified_as` is the hash of a program that was verified when it was published; `translations`
+        bounds what is translated at a time."""
+        self._translations = translations
         if verified_as is None:
             verify(program)
         self.program = program
@@ -77,7 +110,9 @@ class LoadedProgram:
         translated = self._run[clause]
         if translated is None:
             self._runs[clause] += 1
-            if self._runs[clause] <= RUNS_INTERPRETED:
+            if self._runs[clause] <= RUNS_INTERPRETED or (
+                self._translations is not None and not self._translations.takes(self.program.clauses[clause])
+            ):
                 return interpreter.run(self.program, clause, params, facts, befores, tables, totals)
             translated = self._run[clause] = _function(self.program, self.program.clauses[clause])
         return translated(params, facts, befores, tables, totals)

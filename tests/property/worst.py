@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from licet import transactions as t
+from licet.transactions import SIGNATURES_MAX
 from licet.types import Hash32
 
 from licensing_vm.calendar import Date, start_of
@@ -24,24 +25,30 @@ Make = Callable[[Ledger], Iterator[tuple[str, t.Transaction]]]
 
 
 def template(
-    name: str, legs: int, *, clauses: int = 1, verb: str = "pays", when: str = "on activated"
+    name: str,
+    legs: int,
+    *,
+    clauses: int = 1,
+    verb: str = "pays",
+    when: str = "on activated",
+    payees: int = len(PAYEES),
 ) -> str:
-    """Every clause divides EUR 10.00 among so many legs."""
+    """Every clause divides EUR 10.00 among so many legs, of so many parties besides the seller."""
     due = " due in 1 day" if verb == "owes" else ""
-    shares = "".join(f"0.1% -> p{n % len(PAYEES)};" for n in range(legs - 1)) + "rest -> seller;"
+    shares = "".join(f"0.1% -> p{n % payees};" for n in range(legs - 1)) + "rest -> seller;"
     pays = "".join(
         f'pay P{n} "P" {when} {{ let x = EUR 5.00 * 2; buyer {verb} x{due}; split x {{ {shares} }} }}'
         for n in range(clauses)
     )
-    parties = "".join(f"p{n}: one;" for n in range(min(len(PAYEES), legs - 1)))
+    parties = "".join(f"p{n}: one;" for n in range(min(payees, legs - 1)))
     return f"""template {name} version 1.0.0 "T" {{ parties {{ seller: one; buyer: one; {parties} }}
       assets {{ w: image; }} currency EUR scale 2 round half_even; period month monthly close after 1 day;
       facts {{ used: count<view> in 0 .. 1_000 from buyer per month else zero; }}
       grant G "G" {{ permit display of w to buyer during 1 year from effective }} {pays} }}"""
 
 
-def roles(legs: int) -> dict[str, str]:
-    return {"seller": "seller"} | {f"p{n}": PAYEES[n] for n in range(min(len(PAYEES), legs - 1))}
+def roles(legs: int, payees: int = len(PAYEES)) -> dict[str, str]:
+    return {"seller": "seller"} | {f"p{n}": PAYEES[n] for n in range(min(payees, legs - 1))}
 
 
 def world() -> Ledger:
@@ -94,16 +101,19 @@ def first_sales(legs: int, count: int, *, made: bool = True) -> Make:
 
 
 def negotiated(legs: int, clauses: int, count: int) -> Make:
+    """Agreements signed by as many parties as a transaction may have signatures."""
+    others = SIGNATURES_MAX - 2  # besides the seller and the buyer
+
     def make(ledger: Ledger) -> Iterator[tuple[str, t.Transaction]]:
-        hash_ = publish(ledger, template("o", legs, clauses=clauses), "seller")
+        hash_ = publish(ledger, template("o", legs, clauses=clauses, payees=others), "seller")
         for n in range(count):
             made = t.CreateAgreement(
                 agreement=f"n{n}",
                 program_hash=Hash32(hash_),
-                roles=roles_of(buyer="buyer", **roles(legs)),
+                roles=roles_of(buyer="buyer", **roles(legs, others)),
                 assets=(t.AssetBinding(slot="w", asset="w"),),
             )
-            yield "worst", ledger.tx("seller", made, signers=["buyer", *PAYEES])
+            yield "worst", ledger.tx("seller", made, signers=["buyer", *PAYEES[:others]])
 
     return make
 

@@ -106,7 +106,7 @@ def test_keys_are_counted_without_decoding_and_paid_for_once() -> None:
     cold = Machine(dict(ledger.state), ledger.genesis, height=ledger.height)
     block = BlockInput(height=ledger.height + 1, timestamp_ms=ledger.now, transactions=move)
     for machine in (cold, ledger.machine):
-        assert machine.execute(block).work == (11 - KEYS_FREE) * KEY
+        assert machine.execute(block).work == (11 - KEYS_FREE) * KEY + 2 * ACCOUNT
         machine.discard()
 
 
@@ -190,3 +190,28 @@ def test_a_balance_that_a_refusal_takes_back_is_not_stored() -> None:
     before = dict(ledger.state)
     assert ledger.block(twice).executed[0].code == "INSUFFICIENT_FUNDS"
     assert ledger.state == before
+
+
+def test_few_clauses_are_translated_in_one_block_and_results_do_not_tell() -> None:
+    """Of eight clauses that have run often enough; the others go on being interpreted."""
+    ledger = world()
+    offered(ledger, "o", 20, clauses=8)
+    for n in range(9):
+        ledger.run("buyer", t.AcceptOffer(agreement=f"a{n}", offer="o"))
+    [terms] = ledger.machine._context.programs.values()
+
+    def translated() -> int:
+        return sum(run is not None for run in terms.loaded._run)
+
+    first = translated()
+    assert 0 < first < 8
+    for n in range(9, 20):
+        ledger.run("buyer", t.AcceptOffer(agreement=f"a{n}", offer="o"))
+    assert translated() == 8
+    fresh = Machine(ledger.state, ledger.genesis, height=ledger.height)
+    block = BlockInput(
+        height=ledger.height + 1, timestamp_ms=ledger.now + 1, transactions=[accept(ledger, "o", "b")]
+    )
+    both = [machine.execute(block) for machine in (ledger.machine, fresh)]
+    ledger.machine.discard()
+    assert both[0].writes == both[1].writes

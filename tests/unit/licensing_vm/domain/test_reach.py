@@ -78,7 +78,7 @@ def test_no_command_declares_by_an_agreements_name() -> None:
 def test_a_sheet_that_outgrows_its_room_refuses_the_close_until_a_narrower_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bound, "COMMAND_MAX", 900)
+    monkeypatch.setattr(bound, "COMMAND_MAX", 1_150)
     ledger = world()
     ledger.asset("q0", "up")
     ledger.asset("seller", "down")

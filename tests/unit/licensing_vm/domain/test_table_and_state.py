@@ -27,7 +27,7 @@ def test_every_command_of_the_contract_stands_in_the_table() -> None:
 def test_costs_are_declared_and_every_command_fits_into_a_block() -> None:
     ledger = Ledger()
     tx = ledger.tx("bank", t.Transfer(to="mint", amount=t.Money(currency="EUR", minor=1)))
-    assert cost(tx) == declared_cost(tx.body) == 2_000
+    assert cost(tx) == declared_cost(tx.body) == 1_900
     longest = t.PublishTemplate(source="x" * t.SOURCE_BYTES_MAX)
     assert COMMANDS[t.PublishTemplate].cost(longest) == PUBLISH_COST_MAX
     rows = [0] * t.REPORT_ROWS_MAX

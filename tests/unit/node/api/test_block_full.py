@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from licet import transactions as t
 from licet.client_commands import Submission
@@ -19,8 +21,8 @@ def fill_blocks(monkeypatch: pytest.MonkeyPatch, count: int) -> list[int]:
     heights: list[int] = []
     open_block = Context.open_block
 
-    def full(context: Context, height: int, now_ms: int, declared: int = 0) -> None:
-        open_block(context, height, now_ms, declared)
+    def full(context: Context, height: int, now_ms: int, *block: Any) -> None:
+        open_block(context, height, now_ms, *block)
         if height in heights or len(heights) < count:
             context.work_left = 0
             heights.append(height)
