@@ -18,7 +18,7 @@ If 1 or 2 fails the process stops: nothing of the turn may be sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from licet.certificate import Certificate
@@ -88,8 +88,10 @@ class CoreEffects:
     trace: tuple[TraceEntry, ...] = ()
 
 
-def merge_turn(turn: Iterable[CoreEffects]) -> CoreEffects:
+def merge_turn(turn: Sequence[CoreEffects]) -> CoreEffects:
     """The effects of several events in a row as one."""
+    if len(turn) == 1:
+        return turn[0]
     batches: list[Batch] = []
     blocks: list[Block] = []
     sync = False

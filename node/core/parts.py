@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from licet.certificate import Certificate, ExecutedRoots
+from licet.frozen import maker
 from licet.types import Hash32, Height
 
 from consensus.effects import Effects, Isolate
@@ -14,6 +15,8 @@ from licensing_vm.trail import Row
 from node.core.batches import Batch
 from node.core.effects import CoreEffects, CoreSend, ReadyBlock
 from node.core.isolation import IsolationReport
+
+_make_effects = maker(CoreEffects)
 
 
 class Archive(Protocol):
@@ -103,7 +106,7 @@ class Collected:
     rest: list[Effects] = field(default_factory=list)  # for evidence and trace
 
     def done(self, wake_at_us: int | None) -> CoreEffects:
-        return CoreEffects(
+        return _make_effects(
             append_batches=tuple(self.batches),
             append_blocks=tuple(self.blocks),
             sync_payload=self.sync_payload,
