@@ -26,7 +26,7 @@ GRANT: Final = 4  # a grant on one asset: exclusivity, the agreement's record
 TITLE: Final = 16  # a title whose claims begin or end, and a unit for each claim: added up at every sale
 CLAUSE: Final = 8  # a clause that runs, with its journal entry
 GAS: Final = 6  # so many units of a program's gas are one
-OPEN_ITEM: Final = 8  # an unpaid obligation that a close or a payment reads and writes back
+OPEN_ITEM: Final = 9  # an unpaid obligation that a close or a payment reads and writes back
 SHEET_RESERVED: Final = 4  # payees that an ancestor may come to have while an agreement runs
 
 # What is made ready once and then kept, though no charge may depend on whether a node still has it.
@@ -60,7 +60,7 @@ WORK_PER_BLOCK: Final = 30_000  # 24 of the 25 ms of C-16: what a block declares
 WORK_MIN: Final = 5_000  # of it for work, where a network lets blocks declare more than the usual
 COMMAND_MAX: Final = 23_900  # of what one trigger's clauses do, with the binding of their terms
 GROUP_MAX: Final = 512  # obligations of one debtor and one due date; a payment touches as many
-OPEN_MAX: Final = 700  # unpaid obligations of an agreement
+OPEN_MAX: Final = 620  # unpaid obligations of an agreement
 ENOUGH: Final = 24_500  # who began with so much and yet ran out by reading would never fit
 
 _DECLARED: Final = 500  # of the one transaction that does it
