@@ -253,7 +253,8 @@ def accept_offer(context: Context, command: AcceptOffer) -> None:
 
 def bound_offer(context: Context, offer: Offer, chosen: tuple[AssetBinding, ...]) -> Bound:
     """The offer's terms bound to the assets chosen, from the cache while all it was made of stands."""
-    key = (offer.offer, tuple([binding.asset for binding in chosen]) if chosen else ())
+    # The whole choice is the key, slots too: what it says is checked where it is not in the cache yet.
+    key = (offer.offer, tuple([(one.slot, one.asset) for one in chosen]) if chosen else ())
     context.must_have_room(1)  # where nothing is left nothing is bound, whatever this node has ready
     kept = context.prepared
     bound: Bound | None = kept.get(key)

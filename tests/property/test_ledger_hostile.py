@@ -1,5 +1,6 @@
 """Whatever a well-formed transaction says, the machine answers with a receipt: nothing a sender writes may
-stop it, and a refusal's code stands in the table."""
+stop it, a refusal's code stands in the table, and a machine that has just started says the same of it as one
+that has all ready that it ever computed, asked questions before or not."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from licet import transactions as t
 
 from licensing_vm.errors import REASONS
-from licensing_vm.transition import Status
+from licensing_vm.transition import BlockInput, Machine, Status
 from tests.property.test_ledger_sequences import PARTIES, in_february
 from tests.unit.licensing_vm.domain.kit import Ledger, key_of
 
@@ -132,7 +133,16 @@ def test_nothing_a_sender_writes_stops_the_machine(data: st.DataObject) -> None:
     commands = data.draw(st.lists(COMMANDS, min_size=1, max_size=2))
     tx = world.tx(sender, *commands, signers=PARTIES)
     before = dict(world.state)
-    [done] = world.block(tx, at_ms=world.now + 1).executed
+    cold = Machine(dict(world.state), world.genesis, height=world.height)
+    if data.draw(st.booleans()):
+        world.machine.dry_run(tx, world.now + 1, trusted=data.draw(st.booleans()))
+    block = BlockInput(height=world.height + 1, timestamp_ms=world.now + 1, transactions=[tx])
+    fresh = cold.execute(block)
+    result = world.block(tx, at_ms=world.now + 1)
+    assert result.writes == fresh.writes
+    assert list(result.leaves) == list(fresh.leaves)
+    assert result.work == fresh.work
+    [done] = result.executed
     if done.status is Status.REFUSED:
         assert done.code in REASONS
         assert world.state == before
