@@ -159,10 +159,10 @@ class Console:
         node = self._supervisor.node(name)
         if node.condition is not Condition.DOWN:
             return f"{node.name} is {node.condition.value} already; {await self._supervisor.outlook()}"
-        node.start()
-        answers = await self._supervisor.until_it_answers(node)
-        what = "runs again, and catches up by itself" if answers else "was started"
-        return f"{node.name} {what}; {await self._supervisor.outlook()}"
+        try:
+            return await self._supervisor.start_node(node)
+        except OSError as error:  # its folder is gone, or no process can be had
+            return f"{node.name} cannot be started: {error}; {await self._supervisor.outlook()}"
 
     async def _pause(self, name: str) -> str:
         node = self._supervisor.node(name)

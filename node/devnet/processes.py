@@ -42,6 +42,7 @@ class NodeProcess:
         self._ended = ended
         self.pid: int | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._log_from = 0  # where the log of the present process begins
         self._expected = False  # its end was asked for
         self.paused = False
 
@@ -59,6 +60,7 @@ class NodeProcess:
         """Start a fresh process; it is ready when its API answers."""
         command = [sys.executable, "-m", "node", "start", "--config", str(self.place.config)]
         with self.place.log.open("ab") as log:
+            self._log_from = log.tell()
             process = subprocess.Popen(
                 [*command, "--die-with-parent", str(os.getpid())],
                 stdin=subprocess.DEVNULL,
@@ -116,19 +118,15 @@ class NodeProcess:
             self.signal(signal.SIGKILL)
             await self._gone()
 
-    async def ended(self) -> None:
-        """Return once the process has ended."""
-        await self._gone()
-
     async def _gone(self) -> None:
         if self._watch is not None:
             await asyncio.shield(self._watch)
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """The last line of its log; empty where the process that `start` began wrote none."""
         try:
             with self.place.log.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 2000))
+                file.seek(max(self._log_from, os.fstat(file.fileno()).st_size - 2000))
                 lines = file.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""

@@ -33,6 +33,7 @@ from node.operations.keyfiles import development_key
 READY_S: Final = 30.0
 CALL_S: Final = 5.0
 START_S: Final = 15.0  # of one node, before the console says that it does not answer yet
+AGAIN_S: Final = 0.1  # before a node that refused a call while it started is asked again
 ADVANCE_S: Final = 40.0
 
 
@@ -52,7 +53,8 @@ class Supervisor:
         self.notices: asyncio.Queue[str] = asyncio.Queue()
         self.first_final_s: float | None = None
         self._failed = asyncio.Event()
-        self._telling: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
+        self._starting: dict[str, asyncio.Future[str]] = {}  # the end of each node that a command starts
         self._validators = ValidatorSet(
             keys=tuple(validator.public_key for validator in network.genesis.validators)
         )
@@ -117,9 +119,15 @@ class Supervisor:
         await asyncio.gather(*(node.stop() for node in self.nodes))
 
     def _ended(self, node: NodeProcess, code: int) -> None:
-        """A node ended and nobody asked for it."""
-        said = f"{node.name} ended by itself (code {code}): {node.last_words()}"
-        self._telling = asyncio.create_task(self._tell(said))
+        """A node ended and nobody asked for it: the answer to the command that starts it, else a notice."""
+        said = f"{node.name} ended by itself (code {code}): {node.last_words() or 'its log says nothing'}"
+        starting = self._starting.get(node.name)
+        if starting is not None:
+            starting.set_result(said)
+            return
+        telling = asyncio.create_task(self._tell(said))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
 
     async def _tell(self, said: str) -> None:
         self.notices.put_nowait(f"{said}; {await self.outlook()}")
@@ -149,17 +157,43 @@ class Supervisor:
         except CallFailed:
             return "does not answer yet" if node.condition is Condition.UP else "is down"
 
-    async def until_it_answers(self, node: NodeProcess) -> bool:
-        """Wait for a node that was started; False where it ends, or takes too long."""
-        answering = asyncio.create_task(self._standing(node, patient=True))
-        ended = asyncio.create_task(node.ended())
+    async def start_node(self, node: NodeProcess) -> str:
+        """Start a node that is down and wait for it: what became of it, and what that means.
+
+        A node that ends meanwhile is told here, with its own last words, and by no notice besides.
+        """
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._starting[node.name] = ended
         try:
-            await asyncio.wait([answering, ended], timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
-            return answering.done() and answering.exception() is None
+            node.start()
+            answers = await self._answers(node, ended)
+            if not ended.done():
+                meaning = await self.outlook()
+                if not ended.done():  # it may end while the others are asked
+                    what = "runs again, and catches up by itself" if answers else "was started"
+                    return f"{node.name} {what}; {meaning}"
+            return f"{ended.result()}; {await self.outlook()}"
         finally:
-            for task in (answering, ended):
-                task.cancel()
-            await asyncio.gather(answering, ended, return_exceptions=True)
+            del self._starting[node.name]
+
+    async def _answers(self, node: NodeProcess, ended: asyncio.Future[str]) -> bool:
+        """Wait for a node's first answer; False where it ends before, or takes too long."""
+        answering = asyncio.create_task(self._first_answer(node))
+        either: list[asyncio.Future[Any]] = [answering, ended]
+        try:
+            await asyncio.wait(either, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+            return answering.done()
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+    async def _first_answer(self, node: NodeProcess) -> None:
+        while True:
+            try:
+                await self._standing(node, patient=True)
+                return
+            except CallFailed:  # it closes again, or is not ready: its end or a later answer tells which
+                await asyncio.sleep(AGAIN_S)
 
     def node(self, name: str) -> NodeProcess:
         for node in self.nodes:

@@ -12,6 +12,7 @@ from tests.cluster.network import Devnet, until
 pytestmark = pytest.mark.cluster
 
 ALL_UP = "4 of 4 up: progress continues"
+ONE_DOWN = "3 of 4 up: progress continues; one more failure stops it"
 FOLLOWS = "follows without voting: its signing record is missing"
 
 
@@ -35,12 +36,13 @@ async def test_lost_ledger_data_comes_back_from_the_peers_and_it_votes(tmp_path:
         await net.type("kill n4")
         sent += await net.pay("n1", 10)
         shutil.rmtree(data / "ledger")
-        await net.type("start n4")
-        said = await net.line()
+        said = await net.type("start n4")
+        assert said.startswith("n4 ended by itself (code 1): node: ")
         assert "was acknowledged as durable, but the disk holds only height -1" in said
+        assert said.endswith(f"; {ONE_DOWN}")
         file = Path(net.node("n4")["config"])
         _replace(file, "# accept_loss = false", "accept_loss = true")
-        await net.type("start n4")
+        assert (await net.type("start n4")).startswith("n4 runs again"), "its end was told once"
         await net.agreed(net.names, at_least=2)
         await _says(net, "n1", ALL_UP)
         _replace(file, "accept_loss = true", "# accept_loss = false")
@@ -75,18 +77,22 @@ async def test_without_its_signing_record_it_follows_and_never_votes(tmp_path: P
         lost, other = (Path(net.node(name)["data"]) for name in ("n4", "n3"))
         await net.type("kill n4")
         shutil.rmtree(lost)
-        await net.type("start n4")
-        assert "was not made by init" in await net.line()
+        said = await net.type("start n4")
+        assert said.startswith("n4 ended by itself (code 1): node: ")
+        assert "was not made by init" in said
         if copied:
             await net.type("kill n3")
             shutil.copytree(other, lost, ignore=shutil.ignore_patterns("votes", "admin.sock"))
             await net.type("start n3")
         else:
             (lost / "ledger").mkdir(parents=True)
-        await net.type("start n4")
+        said = await net.type("start n4")
+        assert said.startswith("n4 runs again")
+        assert f"; {ONE_DOWN}; n4 " in said
+        assert "signing record" in said
         await net.agreed(net.names, at_least=1)
         assert await net.has("n4", sent)
-        await _says(net, "n1", f"3 of 4 up: progress continues; one more failure stops it; n4 {FOLLOWS}")
+        await _says(net, "n1", f"{ONE_DOWN}; n4 {FOLLOWS}")
         await _says(net, "n4", f"this node {FOLLOWS}")
         assert await net.pay("n4", 3)
         assert not (lost / "votes").exists()
