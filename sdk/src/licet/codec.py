@@ -66,6 +66,21 @@ def _hash(field: str, value: bytes) -> Hash32:
     return Hash32(value)
 
 
+def _unsigned(field: str, value: int) -> int:
+    """An integer of 63 bits. Beyond, a parser may have dropped upper bits of what the bytes say."""
+    if value >> 63:
+        raise MalformedTransaction(field, f"is {value}, beyond 63 bits")
+    return value
+
+
+def _column(field: str, values: list[int]) -> list[int]:
+    """The same of each in a column: what the sum shows of nearly all, in a third of the time."""
+    if sum(values) >> 63:
+        for value in values:
+            _unsigned(field, value)
+    return values
+
+
 def _optional_hash(field: str, value: bytes) -> bytes:
     return _hash(field, value) if value else b""
 
@@ -91,7 +106,7 @@ def _key(field: str, message: pb.Key) -> t.Key:
     return t.Key(
         public_key=PublicKey(message.public_key),
         scopes=tuple(_name(field + ".scopes", scope) for scope in message.scopes),
-        expires_ms=message.expires_ms,
+        expires_ms=_unsigned("keys.expires_ms", message.expires_ms),
     )
 
 
@@ -180,8 +195,8 @@ def _register_claim(m: pb.RegisterClaim) -> t.RegisterClaim:
         right=_text("register_claim.right", m.right, t.NAME_BYTES_MAX),
         territory=_text("register_claim.territory", m.territory, t.NAME_BYTES_MAX),
         share_ppm=m.share_ppm,
-        from_ms=m.from_ms,
-        until_ms=m.until_ms,
+        from_ms=_unsigned("register_claim.from_ms", m.from_ms),
+        until_ms=_unsigned("register_claim.until_ms", m.until_ms),
     )
 
 
@@ -190,7 +205,7 @@ def _link_lineage(m: pb.LinkLineage) -> t.LinkLineage:
         child=_name("link_lineage.child", m.child),
         parent=_name("link_lineage.parent", m.parent),
         relation=_name("link_lineage.relation", m.relation),
-        rate_e9=m.rate_e9,
+        rate_e9=_unsigned("link_lineage.rate_e9", m.rate_e9),
         evidence_hash=_optional_hash("link_lineage.evidence_hash", m.evidence_hash),
     )
 
@@ -228,7 +243,7 @@ def _create_offer(m: pb.CreateOffer) -> t.CreateOffer:
         roles=_roles(m.roles),
         params=_params(m.params),
         assets=_assets(m.assets),
-        expires_ms=m.expires_ms,
+        expires_ms=_unsigned("create_offer.expires_ms", m.expires_ms),
     )
 
 
@@ -244,7 +259,7 @@ def _accept_offer(m: pb.AcceptOffer) -> t.AcceptOffer:
         agreement=_name("accept_offer.agreement", m.agreement),
         offer=_name("accept_offer.offer", m.offer),
         assets=_assets(assets) if len(assets) else (),
-        effective_ms=m.effective_ms,
+        effective_ms=_unsigned("accept_offer.effective_ms", m.effective_ms),
     )
 
 
@@ -258,7 +273,7 @@ def _create_agreement(m: pb.CreateAgreement) -> t.CreateAgreement:
         roles=_roles(m.roles),
         params=_params(m.params),
         assets=_assets(m.assets),
-        effective_ms=m.effective_ms,
+        effective_ms=_unsigned("create_agreement.effective_ms", m.effective_ms),
     )
 
 
@@ -270,14 +285,19 @@ def _report_usage(m: pb.ReportUsage) -> t.ReportUsage:
     if len(agreement_index) != rows or len(offset_ms) != rows:
         raise MalformedTransaction("report_usage", "has columns of different lengths")
     _count("report_usage.agreements", m.agreements, t.REPORT_AGREEMENTS_MAX, 1)
+    places = agreement_index[:]
+    if max(places) >= len(m.agreements):
+        raise MalformedTransaction(
+            "report_usage.agreement_index", f"names agreement {max(places)} of {len(m.agreements)}"
+        )
     return _make_report_usage(
         report=_name("report_usage.report", m.report),
         fact=_text("report_usage.fact", m.fact, t.NAME_BYTES_MAX),
-        period_start_ms=m.period_start_ms,
+        period_start_ms=_unsigned("report_usage.period_start_ms", m.period_start_ms),
         agreements=tuple(_name("report_usage.agreements", item) for item in m.agreements),
-        agreement_index=agreement_index[:],
-        offset_ms=offset_ms[:],
-        quantity=quantity[:],
+        agreement_index=places,
+        offset_ms=_column("report_usage.offset_ms", offset_ms[:]),
+        quantity=_column("report_usage.quantity", quantity[:]),
     )
 
 
@@ -285,7 +305,7 @@ def _close_period(m: pb.ClosePeriod) -> t.ClosePeriod:
     return t.ClosePeriod(
         agreement=_name("close_period.agreement", m.agreement),
         period=_text("close_period.period", m.period, t.NAME_BYTES_MAX),
-        period_start_ms=m.period_start_ms,
+        period_start_ms=_unsigned("close_period.period_start_ms", m.period_start_ms),
     )
 
 
@@ -383,7 +403,7 @@ def decode_body(raw: bytes) -> t.TransactionBody:
         chain_id=ChainId(chain_id),
         id=id_,
         sender=_name("sender", message.sender),
-        valid_until_ms=message.valid_until_ms,
+        valid_until_ms=_unsigned("valid_until_ms", message.valid_until_ms),
         commands=tuple([_command(command) for command in commands]),
     )
 

@@ -212,8 +212,26 @@ def column_cases() -> Iterator[tuple[str, bytes]]:
         yield f"a column's number in {width} bytes", report(index, offset, put(7, varint(3, width) + many(4)))
     yield "an index above 32 bits", report(put(5, many(0, 2**32)), offset, quantity)
     yield "an index of 32 bits", report(put(5, many(0, 2**32 - 1)), offset, quantity)
+    yield (
+        "an index above 32 bits that is as long as what is read",
+        report(put(5, many(0, 2**32 + 2**31)), offset, quantity),
+    )
+    yield "an index beyond the agreements", report(put(5, many(0, 1)), offset, quantity)
+    yield "a quantity of 63 bits", report(index, offset, put(7, many(3, 2**63 - 1)))
+    yield (
+        "quantities of more than 63 bits together",
+        report(index, offset, put(7, many(2**63 - 1, 2**63 - 1))),
+    )
     yield "a quantity of 64 bits", report(index, offset, put(7, many(3, 2**64 - 1)))
     yield "a quantity above 64 bits", report(index, offset, put(7, many(3) + b"\xff" * 9 + b"\x02"))
+    yield (
+        "a quantity above 64 bits in ten bytes",
+        report(index, offset, put(7, many(3) + b"\x81" + b"\x80" * 8 + b"\x03")),
+    )
+    yield (
+        "an offset above 64 bits in ten bytes",
+        report(index, put(6, many(1) + b"\x81" + b"\x80" * 8 + b"\x7f"), quantity),
+    )
     yield (
         "columns without agreements",
         command(15, put(1, "r") + put(2, "impressions") + index + offset + quantity),

@@ -830,6 +830,7 @@ global___CreateAgreement = CreateAgreement
 class ReportUsage(google.protobuf.message.Message):
     """Reports usage: many rows under one signature, in columns of equal length.
     A row outside the period, or of an agreement that is not the reporter's, refuses the whole report.
+    Every number has 63 bits, here and in all commands; an index beyond `agreements` is malformed.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
