@@ -7,7 +7,7 @@ with its trace and answered as INTERNAL without its text.
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import grpc
 from licet.errors import Fault, LicetError
@@ -115,8 +115,13 @@ def _cut(text: str, at_most: int) -> str:
     return text if len(raw) <= at_most else raw[:at_most].decode(errors="ignore") + "…"
 
 
-async def abort(context: Any, error: Exception, *, what: str) -> NoReturn:
-    """End a call with an error: a `LicetError` as it stands, anything else as a bug of ours."""
+async def ended(context: Any, error: Exception, *, what: str) -> BaseException:
+    """End a call with an error: a `LicetError` as it stands, anything else as a bug of ours.
+
+    Returns what the handler has to raise then, outside of any `except` and with `request` and `context`
+    deleted. gRPC keeps it with the call: if its frames held the call, both would outlive it as a cycle,
+    with all that the client sent.
+    """
     if not isinstance(error, LicetError):
         logs.logger("api").error("a call failed by a bug", extra={"call": what}, exc_info=error)
         error = LicetError(
@@ -125,7 +130,11 @@ async def abort(context: Any, error: Exception, *, what: str) -> NoReturn:
             fault=Fault.US,
             remedy="Tell the node's operator, and try another node.",
         )
-    await context.abort(
-        status_of(error), _cut(str(error), MESSAGE_BYTES_MAX), ((METADATA_KEY, details_of(error)),)
-    )
+    try:
+        await context.abort(
+            status_of(error), _cut(str(error), MESSAGE_BYTES_MAX), ((METADATA_KEY, details_of(error)),)
+        )
+    except BaseException as why:
+        why.__context__ = None
+        return why.with_traceback(None)
     raise AssertionError("abort returns never")

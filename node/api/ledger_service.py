@@ -22,7 +22,7 @@ from licet.v1.ledger_pb2_grpc import LedgerServiceServicer
 
 from node.api import cursors, mapping
 from node.api.decisions import Decisions
-from node.api.errors import MessageTooLarge, NotFound, RequestInvalid, abort
+from node.api.errors import MessageTooLarge, NotFound, RequestInvalid, ended
 from node.api.pages import key_of, page_size, token_of
 from node.api.queries import Queries
 from node.api.status import StatusView
@@ -51,7 +51,12 @@ def answering(
                 raise MessageTooLarge(request.ByteSize(), limit)
             return await call(self, request, context)
         except Exception as error:
-            await abort(context, error, what=call.__name__)
+            why = await ended(context, error, what=call.__name__)
+        del self, request, context
+        try:
+            raise why
+        finally:
+            del why
 
     return answer
 
@@ -119,7 +124,12 @@ class LedgerService(LedgerServiceServicer):
 
     @answering
     async def SubmitStream(self, request: Any, context: Any) -> None:  # type: ignore[override]
-        await self._submissions.stream(context)
+        error = await self._submissions.stream(context)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
 
     @answering
     async def GetReceipt(self, request: Any, context: Any) -> pb.GetReceiptResponse:
@@ -436,8 +446,14 @@ class LedgerService(LedgerServiceServicer):
         try:
             async for response in self._events(request, context.peer()):
                 yield response
+            return
         except Exception as error:
-            await abort(context, error, what="StreamEvents")
+            why = await ended(context, error, what="StreamEvents")
+        del self, request, context
+        try:
+            raise why
+        finally:
+            del why
 
     async def _events(self, request: Any, connection: str) -> AsyncIterator[pb.StreamEventsResponse]:
         party = _optional("party", request.party)

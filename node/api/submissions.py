@@ -22,7 +22,7 @@ from licet.v1 import ledger_pb2 as pb
 from licensing_vm.transition import Machine
 from node.api import mapping
 from node.api.brief import brief_receipt
-from node.api.errors import NotFound, RequestInvalid, abort, status_of
+from node.api.errors import NotFound, RequestInvalid, status_of
 from node.api.quotas import Quotas
 from node.core.submit import (
     SUBMIT_BYTES_MAX,
@@ -144,8 +144,10 @@ class Submissions:
         results = [_result(one, pending, brief=False) for one in outcomes]
         return pb.SubmitBatchResponse(results=results)
 
-    async def stream(self, context: Any) -> None:
+    async def stream(self, context: Any) -> LicetError | None:
         """Answer requests as their results come, until the client has sent its last or a bad one.
+
+        Returns what ends the stream for its client; raised here it would hold this frame, and that the rest.
 
         A bad request ends the stream, once every one before it is answered. That this node is full is an
         answer to the one request; that it goes down ends them all, for what it took may yet be final.
@@ -192,8 +194,7 @@ class Submissions:
             for task in tasks:
                 task.cancel()
         error = failed.result() if failed.done() else refused
-        if isinstance(error, LicetError):  # else the client is gone, or has all its answers
-            await abort(context, error, what="SubmitStream")
+        return error if isinstance(error, LicetError) else None  # else the client is gone, or has all answers
 
     async def _outcomes(self, raws: Sequence[bytes], wait: bool) -> Sequence[Outcome]:
         try:

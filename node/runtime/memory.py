@@ -3,20 +3,37 @@
 A node holds up to millions of small objects for long: decoded state, used ids,
 batches that wait. CPython's full collection walks all of them, half a second at
 a time, and finds nothing, for what a node drops is freed by reference counts.
-So full collections are off. The young are looked at once a second, and what has survived is put
-aside, where no collection walks it: as often as the interpreter would look by itself, each time a
-few batches are decoded, it took a twentieth of a busy node's time. A cycle that outlives that second
-is not found again: cycles that long-lived are a handful of connections, not traffic.
+So the young are looked at once a second, and what has survived is put aside, where no
+collection walks it: as often as the interpreter would look by itself, each time a few batches are
+decoded, it took a twentieth of a busy node's time. A cycle of what was put aside is found by a full
+collection, which comes when the process has grown by a part since the last one: seldom, for what
+grows by a part grows ever more slowly, and never because of traffic that leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import gc
+import os
+from pathlib import Path
 from typing import Final
 
 YOUNG_OBJECTS: Final = 100_000  # an idle node's blocks are rare: its cycles are found here
 NEVER: Final = 1_000_000_000
 ASIDE_EVERY_US: Final = 1_000_000
+GROWN_PART: Final = 4  # a full collection once memory is a quarter more than after the last one,
+GROWN_BYTES: Final = 64 << 20  # and this much besides
+GROWN_OBJECTS: Final = 200_000  # or the same of objects that were put aside
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Memory that this process takes; zero where the system does not tell."""
+    try:
+        with Path("/proc/self/statm").open("rb") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 class Memory:
@@ -25,6 +42,8 @@ class Memory:
     def __init__(self) -> None:
         self._before: tuple[int, int, int] | None = None
         self._aside_at_us = 0
+        self._bytes = 0  # after the last full collection
+        self._objects = 0
 
     def begin(self) -> None:
         """The node is assembled: what stands now stays."""
@@ -32,13 +51,26 @@ class Memory:
             self._before = gc.get_threshold()
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS, NEVER, NEVER)
+        self._note()
+
+    def _note(self) -> None:
+        self._bytes, self._objects = resident_bytes(), gc.get_freeze_count()
 
     def step(self, mono_us: int) -> None:
-        """Once a second, look at the young and put aside what survives."""
-        if mono_us >= self._aside_at_us:
-            self._aside_at_us = mono_us + ASIDE_EVERY_US
-            gc.collect(0)
+        """Once a second, look at the young and put aside what survives; at all where there is much more."""
+        if mono_us < self._aside_at_us:
+            return
+        self._aside_at_us = mono_us + ASIDE_EVERY_US
+        gc.collect(0)
+        gc.freeze()
+        if (
+            resident_bytes() > self._bytes + self._bytes // GROWN_PART + GROWN_BYTES
+            or gc.get_freeze_count() > self._objects + self._objects // GROWN_PART + GROWN_OBJECTS
+        ):
+            gc.unfreeze()
+            gc.collect()
             gc.freeze()
+            self._note()
 
     def end(self) -> None:
         """The process goes on without this node: as before."""
