@@ -78,6 +78,16 @@ class State:
             return 0
         return _keys_in(value) if type(value) is bytes else len(value.keys)
 
+    def open_of(self, key: bytes) -> int:
+        """How many unpaid obligations the course at `key` has, without decoding those that are not; 0 if
+        there is no course."""
+        value = self._live.get(key, _UNREAD)
+        if value is _UNREAD:
+            value = self._load(key)
+        if value is None:
+            return 0
+        return _open_in(value) if type(value) is bytes else len(value.open)
+
     def has(self, key: bytes) -> bool:
         value = self._live.get(key, _UNREAD)
         return (self._load(key) if value is _UNREAD else value) is not None
@@ -243,6 +253,11 @@ def _keys_in(party: bytes) -> int:
         length, at = _length(party, at)
         at += length
     return _length(party, at)[0]
+
+
+def _open_in(course: bytes) -> int:
+    """The same of the unpaid obligations in a course's: behind one integer."""
+    return _length(course, _length(course, 1)[1])[0]
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

@@ -282,6 +282,8 @@ class Machine:
             self._recent.add(body.sender, body.id, tx.hash, done.place)
             if context.work_asked and done.status is _COMMITTED:
                 self.foresight.learn(tx, context.work_asked)
+        elif not dry and done.code == BLOCK_FULL:
+            self.foresight.refused(tx, context.work_wanted)
         return done
 
     def _refused(self, tx: Transaction, index: int, why: Exception, consumed: bool, at: int) -> Executed:

@@ -30,7 +30,7 @@ from licet.transactions import AMOUNT_MINOR_MAX
 from licensing_vm.calendar import add_span
 from licensing_vm.domain.bound import Bound, SplitPlan
 from licensing_vm.domain.context import Context
-from licensing_vm.domain.reach import GROUP_MAX, OPEN_MAX
+from licensing_vm.domain.reach import GROUP_MAX, MET_FREE, MET_ITEM, OPEN_ITEM, OPEN_MAX
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import cash_key, move, paying_issuer, short_of
 from licensing_vm.mould import Hole, Mould, number_bytes, text_bytes
@@ -215,6 +215,23 @@ def _make_mould(
 
 def course_of(context: Context, agreement: str) -> Course:
     return context.state.get(course_key(agreement), Course) or NO_COURSE
+
+
+def pay_for_open(context: Context, agreement: str) -> None:
+    """The work of reading an agreement's unpaid obligations and of writing back what is left of them: as
+    many as there are, counted before they are read."""
+    context.spend(context.state.open_of(course_key(agreement)) * OPEN_ITEM)
+
+
+def meet_course(context: Context, agreement: str) -> Course | None:
+    """The course for one who only looks at it: the first in a block pays for what makes it long."""
+    key = course_key(agreement)
+    if key not in context.met:
+        items = context.state.open_of(key)
+        if items > MET_FREE:
+            context.spend((items - MET_FREE) * MET_ITEM)
+        context.met.add(key)
+    return context.state.get(key, Course)
 
 
 def _owe(

@@ -150,6 +150,7 @@ class Context:
         "work_asked",
         "work_before",
         "work_left",
+        "work_wanted",
         "written",
     )
 
@@ -169,6 +170,7 @@ class Context:
         self.work_left = 0  # of it
         self.work_asked = 0  # by this transaction
         self.work_before = 0  # what was left when it began
+        self.work_wanted = 0  # by the last one that was refused for want of room: at least so much
         self.accounts_met: set[Account] | None = None  # None: there is room for all
         self.accounts_left = 0
         self.met: set[bytes] = set()  # long records whose reading was paid for in this block
@@ -415,6 +417,7 @@ class Context:
             self.work_left -= units
             return
         self.work_left = 0
+        self.work_wanted = self.work_asked + units
         alone = self._room_alone()
         if self.work_before >= min(ENOUGH, alone):
             raise too_wide(block=str(alone))
@@ -437,6 +440,7 @@ class Context:
                     own, alone = len(accounts_of(self._tx.body)), room_beside(self.declared_of(self._tx.body))
                     if own * ACCOUNT > alone:
                         raise too_wide(accounts=str(own), block=str(alone // ACCOUNT))
+                    self.work_wanted = self.work_asked
                     raise FULL.with_traceback(None)
                 self.accounts_left -= 1
                 met.add(account)
@@ -461,6 +465,7 @@ class Context:
             asked, alone = self.work_asked + units, self._room_alone()
             if asked > alone:
                 raise too_wide(work=str(asked), block=str(alone))
+            self.work_wanted = asked
             raise FULL.with_traceback(None)
 
     # -- effects ------------------------------------------------------------

@@ -25,13 +25,13 @@ from licet.entities import (
 from licet.receipts import PAYMENT, JournalEntry, Posting
 from licet.transactions import Pay
 
-from licensing_vm.domain.booking import course_of
+from licensing_vm.domain.booking import course_of, pay_for_open
 from licensing_vm.domain.bound import grain_factor
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.money import checked_amount
 from licensing_vm.domain.periods import close_if_done
 from licensing_vm.domain.programs import terms_of
-from licensing_vm.domain.reach import GROUP_MAX, OPEN_ITEM, OPEN_MAX, PAID
+from licensing_vm.domain.reach import GROUP_MAX, PAID
 from licensing_vm.errors import Refused
 from licensing_vm.money.journal import move, paying_issuer
 from licensing_vm.money.split import Splitter
@@ -49,9 +49,8 @@ def pay(context: Context, command: Pay) -> None:
             f"{command.agreement} is in {terms.program.currency}.",
             {"agreement": command.agreement, "currency": terms.program.currency},
         )
-    context.must_have_room(OPEN_MAX * OPEN_ITEM)
+    pay_for_open(context, command.agreement)
     course = course_of(context, command.agreement)
-    context.spend(len(course.open) * OPEN_ITEM)
     own = sorted(
         (item for item in course.open if item.debtor == context.sender),
         key=lambda item: (item.due_ms, item.number),

@@ -32,11 +32,10 @@ from licet.transactions import ClosePeriod
 
 from licensing_vm.calendar import Interval, add_span, date_of
 from licensing_vm.domain.agreements import bound_agreement
-from licensing_vm.domain.booking import case_of, course_of, run_clauses
+from licensing_vm.domain.booking import case_of, course_of, pay_for_open, run_clauses
 from licensing_vm.domain.bound import Bound
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
-from licensing_vm.domain.reach import OPEN_ITEM, OPEN_MAX
 from licensing_vm.domain.usage import meets_term, period_containing, period_of, span_start
 from licensing_vm.errors import Refused
 from licensing_vm.program.model import Else, Fact, Trigger
@@ -49,7 +48,7 @@ def close_period(context: Context, command: ClosePeriod) -> None:
     terms = terms_of(context, agreement.program_hash)
     at = _period_named(terms, command.agreement, command.period)
     interval = period_of(terms, at, command.period_start_ms)
-    context.must_have_room(OPEN_MAX * OPEN_ITEM)
+    pay_for_open(context, command.agreement)
     course = course_of(context, command.agreement)
     _in_turn(agreement, terms, course, at, interval)
     due = add_span(interval.end_ms, terms.program.periods[at].close_after)
@@ -177,7 +176,7 @@ def _run(
     terms = bound.terms
     program = terms.program
     bound.must_keep_within(agreement.agreement)
-    context.spend(bound.reached(Trigger.CLOSE, at) + len(course.open) * OPEN_ITEM)
+    context.spend(bound.reached(Trigger.CLOSE, at))
     facts = [values.get(number, 0) for number in range(len(program.facts))]
     rated = {known.rate: known for known in course.rates}
     befores: list[int] = []

@@ -14,12 +14,10 @@ from typing import Final
 
 from licet.entities import (
     Agreement,
-    Course,
     NamedValue,
     Usage,
     UsageReport,
     agreement_end,
-    course_key,
     report_key,
     usage_key,
 )
@@ -29,10 +27,9 @@ from licet.transactions import ReportUsage
 from licensing_vm.calendar import Interval
 from licensing_vm.calendar import period_containing as _period_containing
 from licensing_vm.domain.agreements import bound_agreement
-from licensing_vm.domain.booking import case_of, course_of, run_clauses
+from licensing_vm.domain.booking import case_of, meet_course, pay_for_open, run_clauses
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.programs import Terms, terms_of
-from licensing_vm.domain.reach import OPEN_ITEM, OPEN_MAX
 from licensing_vm.errors import Refused
 from licensing_vm.mould import Hole, Mould, blob_bytes, number_bytes, text_bytes
 from licensing_vm.program.model import NONE, Trigger
@@ -197,7 +194,7 @@ def _open_for_use(context: Context, agreement: Agreement, period: str, interval:
         raise Refused(
             "INVALID_PERIOD", "The period has not begun.", {"period_start_ms": str(interval.start_ms)}
         )
-    course = context.state.get(course_key(name), Course)
+    course = meet_course(context, name)
     if course is not None:
         for known in course.periods:
             if known.period == period and interval.start_ms < known.next_start_ms:
@@ -263,8 +260,7 @@ def _on_used(
     bound = bound_agreement(context, agreement)
     bound.must_keep_within(agreement.agreement)
     if (Trigger.USED, at) in terms.owing:
-        context.must_have_room(OPEN_MAX * OPEN_ITEM)
-        context.spend(len(course_of(context, agreement.agreement).open) * OPEN_ITEM)
+        pay_for_open(context, agreement.agreement)
     context.spend(bound.reached(Trigger.USED, at))
     facts = list(bound.no_facts)
     facts[at] = total

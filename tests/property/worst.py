@@ -159,6 +159,41 @@ def reports(legs: int, agreements: int, verb: str) -> Make:
     return make
 
 
+def beside_open(count: int, make_one: Callable[[Ledger, int], t.Transaction]) -> Make:
+    """What only looks at agreements that have 512 unpaid obligations each."""
+
+    def make(ledger: Ledger) -> Iterator[tuple[str, t.Transaction]]:
+        offered(ledger, "o", 512, verb="owes")
+        for n in range(count):
+            yield "before", accept(ledger, "o", f"a{n}")
+        for n in range(count):
+            yield "worst", make_one(ledger, n)
+
+    return make
+
+
+def report_of_one(ledger: Ledger, n: int) -> t.Transaction:
+    report = t.ReportUsage(
+        report=f"r{n}",
+        fact="used",
+        period_start_ms=START_MS,
+        agreements=(f"a{n}",),
+        agreement_index=[0],
+        offset_ms=[0],
+        quantity=[1],
+    )
+    return ledger.tx("buyer", report, valid_for_ms=10**9)
+
+
+def close_too_early(ledger: Ledger, n: int) -> t.Transaction:
+    close = t.ClosePeriod(agreement=f"a{n}", period="month", period_start_ms=START_MS)
+    return ledger.tx("seller", close, valid_for_ms=10**9)
+
+
+def payment_of_a_stranger(ledger: Ledger, n: int) -> t.Transaction:
+    return ledger.tx("seller", t.Pay(agreement=f"a{n}", amount=money(1)), valid_for_ms=10**9)
+
+
 def claims(ledger: Ledger) -> Iterator[tuple[str, t.Transaction]]:
     """Claims that are cut into as many pieces as are added up at all."""
     for n in range(32):
@@ -283,6 +318,9 @@ WORST: Mapping[str, Make] = {
     "payments of a part of 512": closes_and_pays(512, 10, paying=5),
     "reports, 2 obligations each": reports(2, 50, "owes"),
     "reports, cash to 400 each": reports(400, 20, "pays"),
+    "reports beside 512 obligations": beside_open(40, report_of_one),
+    "closes too early, refused beside 512 obligations": beside_open(40, close_too_early),
+    "payments that nobody owes, refused beside 512": beside_open(40, payment_of_a_stranger),
     "claims": claims,
     "an offer of 1,024 assets": catalogue,
     **{

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from licet import transactions as t
-from licet.entities import Asset, asset_key
+from licet.entities import Asset, Course, OpenItem, asset_key, course_key
+from licet.records import encode
 from licet.types import Hash32
 
 from licensing_vm.calendar import DAY_MS, Date, start_of
-from licensing_vm.domain import booking, bound, context, payments, usage
+from licensing_vm.domain import booking, bound, context, payments
+from licensing_vm.domain.booking import NO_COURSE
+from licensing_vm.domain.reach import MET_FREE, MET_ITEM, OPEN_ITEM, OPEN_MAX, PAID
 from licensing_vm.domain.table import COMMANDS
+from licensing_vm.state import State
+from licensing_vm.transition import BlockInput, Machine
 from tests.property.worst import PAYEES, money, offered, roles, template, world
 from tests.unit.licensing_vm.domain.kit import EUR, START_MS, Ledger, offer_of, publish, roles_of
 
@@ -171,7 +178,6 @@ def test_a_report_that_fits_into_no_block_is_refused_for_good(monkeypatch: pytes
     for name in names:
         ledger.run("buyer", accept(ledger, name))
     narrow(monkeypatch, 704)
-    monkeypatch.setattr(usage, "OPEN_MAX", 1)
 
     def report(*agreements: str) -> t.Command:
         return t.ReportUsage(
@@ -187,6 +193,76 @@ def test_a_report_that_fits_into_no_block_is_refused_for_good(monkeypatch: pytes
     assert ledger.refused("buyer", report(*names)) == "TOO_WIDE"
     assert ledger.receipts[-1].consumed
     ledger.run("buyer", report(*names[:2]))
+
+
+def used(ledger: Ledger, agreement: str, n: int = 0) -> t.Transaction:
+    report = t.ReportUsage(
+        report=f"{agreement}.{n}",
+        fact="used",
+        period_start_ms=START_MS,
+        agreements=(agreement,),
+        agreement_index=[0],
+        offset_ms=[0],
+        quantity=[1],
+    )
+    return ledger.tx("buyer", report, valid_for_ms=DAY_MS)
+
+
+def test_the_unpaid_obligations_that_there_are_count_not_those_there_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = world()
+    offered(ledger, "o", 20, verb="owes")
+    for name in ("a", "b"):
+        ledger.run("buyer", accept(ledger, name))
+    pays = [ledger.tx("buyer", t.Pay(agreement=name, amount=money(10 * EUR))) for name in ("a", "b")]
+    alone = Machine(dict(ledger.state), ledger.genesis, height=ledger.height)
+    block = BlockInput(height=ledger.height + 1, timestamp_ms=ledger.now + 1, transactions=pays[:1])
+    asked = alone.execute(block).work
+    assert 20 * (OPEN_ITEM + PAID) <= asked < 20 * (OPEN_ITEM + PAID) + 500, "and the program, once"
+    narrow(monkeypatch, asked)
+    done = ledger.block(*pays).executed
+    assert [(one.code, one.consumed) for one in done] == [("", True), ("BLOCK_FULL", False)]
+    assert not ledger.block(pays[1]).executed[0].code
+
+
+def test_whoever_only_looks_at_a_long_course_pays_for_it_once_in_a_block() -> None:
+    ledger = world()
+    offered(ledger, "o", 300, verb="owes")
+    for name in ("a", "b"):
+        ledger.run("buyer", accept(ledger, name))
+    reading = (300 - MET_FREE) * MET_ITEM
+    reports = [used(ledger, "a"), used(ledger, "b"), used(ledger, "a", 1)]
+    cold = Machine(dict(ledger.state), ledger.genesis, height=ledger.height)
+    block = BlockInput(height=ledger.height + 1, timestamp_ms=ledger.now + 1, transactions=reports)
+    for machine in (cold, ledger.machine):
+        works = []
+        for count in (1, 2, 3):
+            result = machine.execute(replace(block, transactions=reports[:count]))
+            machine.discard()
+            assert not any(one.code for one in result.executed)
+            works.append(result.work)
+        assert works[0] >= reading
+        assert works[1] >= works[0] + reading
+        assert works[2] == works[1], "a report on what was met before"
+    early = t.ClosePeriod(agreement="a", period="month", period_start_ms=START_MS)
+    [done] = ledger.block(ledger.tx("seller", early)).executed
+    assert done.code == "PERIOD_NOT_DUE"
+    again = cold.execute(replace(block, transactions=[ledger.tx("seller", early)] * 1))
+    assert again.work >= 300 * OPEN_ITEM, "a close that is refused has read it too"
+
+
+def test_unpaid_obligations_are_counted_without_decoding_them() -> None:
+    for numbers in (0, 1, 127, 128, OPEN_MAX):
+        item = OpenItem(number=1, due_ms=1, debtor="a", creditor="b", outstanding=3)
+        for next_number in (1, 63, 64, 10**6):
+            course = replace(NO_COURSE, next_number=next_number, open=(item,) * numbers)
+            key = course_key("a")
+            state = State({key: encode(course)}.get, 10)
+            assert state.open_of(key) == numbers
+            assert state.get(key, Course) == course
+            assert state.open_of(key) == numbers
+    assert state.open_of(course_key("none")) == 0
 
 
 def test_an_offer_makes_so_many_grants() -> None:
