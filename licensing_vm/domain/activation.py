@@ -16,7 +16,6 @@ from licet.entities import (
     ClaimList,
     GrantInterval,
     NamedValue,
-    Rights,
     agreement_key,
     claims_key,
 )
@@ -29,7 +28,7 @@ from licensing_vm.domain.bound import EXCLUSIVE_NAMES, Bound, GrantPlan
 from licensing_vm.domain.context import Context
 from licensing_vm.domain.literals import canonical
 from licensing_vm.domain.reach import MET_ITEM, TITLE, too_wide
-from licensing_vm.domain.rights import exclusive_first, reserve
+from licensing_vm.domain.rights import Seen, exclusive_first, reserve
 from licensing_vm.domain.title import missing_title
 from licensing_vm.errors import Refused
 from licensing_vm.events import event_record
@@ -90,7 +89,7 @@ class Sale:
     def __init__(self, context: Context, bound: Bound, offer: str) -> None:
         self.spans = tuple(sorted({plan.during for plan in bound.grants}))
         self.days: dict[int, tuple[int, ...]] = {}  # day of the start -> days to each span's end
-        self.seen: dict[int, tuple[Rights, int]] = {}
+        self.seen: dict[int, Seen] = {}
         self.titles = tuple(title_of(context, plan, bound) for plan in bound.grants)
         dated = sum(TITLE + len(title.claims) for title in self.titles if title.bounded)
         self.titling = sum(TITLE + MET_ITEM * len(title.claims) for title in self.titles if title.claims)

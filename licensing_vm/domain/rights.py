@@ -30,6 +30,7 @@ ENTRY_MET: Final = 12  # the work of each further one, read for the first time i
 ENTRY: Final = 3  # and each time it is searched
 COMPARED: Final = 1  # two grants of an offer, whether they exclude each other
 _NOTHING: Final = Rights(exclusive=(), shared=())
+Seen = tuple[Rights, int, int]  # a record, up to which end it covers a grant, and from which time on
 
 
 @lru_cache(maxsize=4096)
@@ -54,11 +55,12 @@ def reserve(
     licensee: str,
     start: int,
     end: int,
-    seen: dict[int, tuple[Rights, int]],
+    seen: dict[int, Seen],
     terms: Hashable,
 ) -> None:
     """Refuse what exclusivity forbids, and record the grant. `seen` remembers, for a record that holds
-    no exclusive in the way of grant number `at`, up to which end it already covers such a grant. Searching
+    no exclusive in the way of grant number `at`, up to which end it already covers such a grant: from that
+    time on, for exclusives end, and a question may be asked of a later time than the next block's. Searching
     is paid for by what this block has searched for these `terms`, never by what this node remembers."""
     key = rights_key(plan.asset)
     rights = context.state.get(key, Rights) or _NOTHING
@@ -66,7 +68,7 @@ def reserve(
     if entries > ENTRIES_FREE:  # read, searched and perhaps written again
         _pay_for_search(context, key, (terms, at), rights, end)
     known = seen.get(at)
-    if known is not None and known[0] is rights and end <= known[1]:
+    if known is not None and known[0] is rights and end <= known[1] and context.now >= known[2]:
         if entries > ENTRIES_FREE:
             context.searched[terms, at] = known
         return
@@ -77,7 +79,7 @@ def reserve(
                 raise _overlap(plan, right)
         rights, covered = _share(context, key, rights, plan, end)
         if not in_the_way and covered:
-            seen[at] = (rights, covered)
+            seen[at] = (rights, covered, context.now)
             if len(rights.exclusive) + len(rights.shared) > ENTRIES_FREE:
                 context.searched[terms, at] = seen[at]
         return

@@ -1,0 +1,54 @@
+"""What a machine found out at one time holds at that time and later, never before: questions are asked at the
+asked node's own clock, and the next block may well be of an earlier millisecond (its leader's).
+
+The same of names that were taken back, and of machines that are asked at random times between blocks.
+"""
+
+from __future__ import annotations
+
+from licet import transactions as t
+
+from licensing_vm.calendar import DAY_MS
+from licensing_vm.transition import BlockInput, Machine
+from tests.property.test_ledger_sequences import in_february
+from tests.unit.licensing_vm.domain.kit import Ledger, offer_of, publish, roles_of
+
+
+def test_a_reservation_that_ends_soon_stands_until_then_whatever_was_asked_of_later() -> None:
+    """A question about a time behind the reservation's end made a node sell what others refused."""
+    ledger = in_february()
+    ledger.asset("studio", "poster")
+    free = publish(ledger, "stock.image_flat", replaced={"stock.image_flat": "stock.free"})
+    reserved = publish(
+        ledger,
+        "stock.image_flat",
+        replaced={"stock.image_flat": "stock.reserved", "exclusive no": "exclusive yes", "2 years": "1 days"},
+    )
+    pair = {"licensor": "studio", "agency": "agency"}
+    ledger.run("studio", offer_of("free", free, pair, {"fee": "EUR 9.99"}, {"work": "poster"}))
+    taken = t.CreateAgreement(
+        agreement="taken",
+        program_hash=reserved,  # type: ignore[arg-type]
+        roles=roles_of(**pair, licensee="other"),
+        params=(t.ParamBinding(name="fee", value="EUR 9.99"),),
+        assets=(t.AssetBinding(slot="work", asset="poster"),),
+        effective_ms=0,
+    )
+    ledger.run("studio", taken, signers=("agency", "other"))
+    end = ledger.now + DAY_MS
+    ledger.run("buyer", t.AcceptOffer(agreement="later", offer="free", effective_ms=end))
+
+    ledger.now = end - 1_000
+    tx = ledger.tx("buyer", t.AcceptOffer(agreement="now", offer="free"))
+    assert ledger.machine.dry_run(tx, end + 1).refusal is None
+    assert _executed_anew(ledger, tx, end - 10) == "EXCLUSIVE_OVERLAP"
+    [done] = ledger.block(tx, at_ms=end - 10).executed
+    assert done.code == "EXCLUSIVE_OVERLAP"
+
+
+def _executed_anew(ledger: Ledger, tx: t.Transaction, at_ms: int) -> str:
+    """The code that a machine gives which has just started."""
+    machine = Machine(ledger.state, ledger.genesis, height=ledger.height)
+    block = BlockInput(height=ledger.height + 1, timestamp_ms=at_ms, transactions=[tx])
+    [done] = machine.execute(block).executed
+    return done.code
