@@ -158,8 +158,9 @@ class State:
         start = self.starts[-1]
         for at in range(len(notes) - 2, start - 1, -2):
             key, old = notes[at], notes[at + 1]
-            if old is _UNREAD:
+            if old is _UNREAD:  # nothing of the block stood there: whoever reads it next meets it unchanged
                 del live[key]
+                self._dirty.pop(key, None)
             else:
                 live[key] = old
         del notes[start:]
