@@ -81,6 +81,7 @@ class Sale:
         "parties",
         "seen",
         "spans",
+        "titled",
         "titles",
         "titling",
         "work",
@@ -100,6 +101,7 @@ class Sale:
         self.parties = dict.fromkeys(party for party in bound.roles if party)
         self.index = tuple(_index_rows(bound))
         self.order = exclusive_first(bound.grants)
+        self.titled = False  # whether the titles were checked that do not depend on time
 
     def pay_for_titles(self, context: Context, bound: Bound) -> None:
         """The claims that the grants rest on, read and added up: once in a block, whether or not this node
@@ -151,18 +153,17 @@ def check_title(title: Title, start: int, end: int, signatories: tuple[str, ...]
 
 
 def sale_of(context: Context, bound: Bound, offer: str, signatories: tuple[str, ...]) -> Sale:
-    """The activation kept with these terms; making it checks the titles that do not depend on time."""
-    sale = bound.extra
+    """The activation kept with these terms, once the titles hold that do not depend on time. It is kept where
+    they do not, too: terms may be asked for in vain any number of times."""
+    sale: Sale | None = bound.extra
     if sale is None:
-        sale = Sale(context, bound, offer)
-        sale.pay_for_titles(context, bound)
+        sale = bound.extra = Sale(context, bound, offer)
+    sale.pay_for_titles(context, bound)
+    if not sale.titled:
         for title in sale.titles:
             if not title.bounded:
                 check_title(title, context.now, add_span(context.now, title.plan.during), signatories)
-        bound.extra = sale
-    else:
-        sale.pay_for_titles(context, bound)
-    assert isinstance(sale, Sale)
+        sale.titled = True
     return sale
 
 

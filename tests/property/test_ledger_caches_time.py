@@ -46,6 +46,20 @@ def test_a_reservation_that_ends_soon_stands_until_then_whatever_was_asked_of_la
     assert done.code == "EXCLUSIVE_OVERLAP"
 
 
+def test_what_is_asked_for_in_vain_is_remembered_once() -> None:
+    """Each refused acceptance used to add to what its terms rest on, and later looks were longer."""
+    ledger = in_february()
+    ledger.run("studio", t.RegisterClaim(claim="all", asset="picture", holder="other", share_ppm=1_000_000))
+    buy = t.AcceptOffer(agreement="vain", offer="flat")
+    assert ledger.refused("buyer", buy) == "NO_TITLE"
+    [bound] = [one for one in ledger.machine._context.prepared.values() if one.owner == "flat"]
+    rests_on = len(bound.sources)
+    for _ in range(3):
+        assert ledger.refused("buyer", buy) == "NO_TITLE"
+    assert ledger.machine._context.prepared["flat", ()] is bound
+    assert len(bound.sources) == rests_on
+
+
 def _executed_anew(ledger: Ledger, tx: t.Transaction, at_ms: int) -> str:
     """The code that a machine gives which has just started."""
     machine = Machine(ledger.state, ledger.genesis, height=ledger.height)
