@@ -13,7 +13,7 @@ grows by a part grows ever more slowly, and never because of traffic that leaves
 from __future__ import annotations
 
 import gc
-import os
+import resource
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ GROWN_PART: Final = 4  # a full collection once memory is a quarter more than af
 GROWN_BYTES: Final = 64 << 20  # and this much besides
 GROWN_OBJECTS: Final = 200_000  # or the same of objects that were put aside
 
-_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_PAGE_BYTES: Final = resource.getpagesize()
 
 
 def resident_bytes() -> int:

@@ -91,7 +91,7 @@ def report(random: Random, number: int, day: int) -> tuple[str, list[Command]]:
     if wrong == 0:
         offsets[-1] = DAY_MS  # the first moment of the next day
     elif wrong == 1:
-        places[0] = len(agreements)
+        agreements.append(agreements[0])  # listed twice
     elif wrong == 2:
         day += 3_600_000  # no day begins there
     elif wrong == 3:

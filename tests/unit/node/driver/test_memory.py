@@ -77,10 +77,15 @@ def test_between_seconds_nothing_is_looked_at(kept: Memory) -> None:
 
 
 def test_the_process_goes_on_as_before() -> None:
-    before = gc.get_threshold()
-    one = Memory()
-    one.begin()
-    assert gc.get_threshold() != before
-    one.end()
-    assert gc.get_threshold() == before
-    assert gc.get_freeze_count() == 0
+    before, aside = gc.get_threshold(), gc.get_freeze_count()
+    gc.set_threshold(700, 10, 10)
+    try:
+        one = Memory()
+        one.begin()
+        assert gc.get_threshold() != (700, 10, 10)
+        assert gc.get_freeze_count() > aside
+        one.end()
+        assert gc.get_threshold() == (700, 10, 10)
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.set_threshold(*before)
