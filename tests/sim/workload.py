@@ -8,6 +8,7 @@ closed and paid, and parties change their keys meanwhile.
 from __future__ import annotations
 
 from functools import partial
+from random import Random
 from typing import Final
 
 from licet.crypto import SigningKey
@@ -26,6 +27,8 @@ RETRY_US: Final = 400 * MS
 REPEAT_PERCENT: Final = 30
 HOPELESS: Final = "TX_TOO_FAR_AHEAD"  # built by a clock that runs an hour ahead: a client gives up
 SPARE_PERCENT: Final = 20  # of transactions whose sender has another key to try
+ASKED: Final = 0.3  # such a part of what is submitted, somebody asks some node about before
+ASKED_ABOUT_MS: Final = (0, 0, -1_000, 200, 60_000, 40 * 86_400_000)  # this much before or after its time
 
 
 class Workload:
@@ -35,6 +38,7 @@ class Workload:
         self._repeat_percent = repeat_percent
         self._cluster = cluster
         self._world = cluster.world
+        self._asking = Random(f"questions {cluster.world.seed}")  # apart: no run is another one for it
         self._reports = 0
         self.keyring = Keyring()
         self.clients: list[Client] = []
@@ -205,7 +209,18 @@ class Workload:
 
     def _give(self, node: SimNode, raw: bytes, hash_: Hash32) -> str:
         self._cluster.history.submitted[hash_] = raw
+        if self._asking.random() < ASKED:
+            self._ask(raw)
         return node.submit(raw)
+
+    def _ask(self, raw: bytes) -> None:
+        """Ask a node what a transaction would do: it fills what that node keeps ready, and nobody else's."""
+        random = self._asking
+        node = random.choice(self._up())
+        transaction = node.parts.verifier.admit_form(raw)
+        about_ms = max(1, node.ledger_now_ms() + random.choice(ASKED_ABOUT_MS))
+        trusted, unfunded = random.random() < 0.5, random.random() < 0.5
+        node.parts.machine.dry_run(transaction, about_ms, trusted=trusted, unfunded=unfunded)
 
     def _told(self, client: Client) -> bool:
         """Whether the id is used up; else, if it was turned away since, send it again to several."""
