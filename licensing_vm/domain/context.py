@@ -425,6 +425,8 @@ class Context:
 
     def _room_alone(self) -> int:
         """The work there is room for in a block that holds this transaction and no other."""
+        if not self.sender:  # nobody's transaction: simulate
+            return room_beside(0)
         body = self._tx.body
         return max(0, room_beside(self.declared_of(body)) - ACCOUNT * len(accounts_of(body)))
 

@@ -259,6 +259,7 @@ def simulate(
     context: Context, agreement_name: str, period: str, facts: Mapping[str, int]
 ) -> tuple[JournalEntry, ...]:
     """What closing the first open period would post under these facts. The caller rolls back."""
+    context.begin_unsigned()
     agreement = context.agreement(agreement_name)
     terms = terms_of(context, agreement.program_hash)
     at = _period_named(terms, agreement_name, period)
@@ -274,7 +275,6 @@ def simulate(
     start = _next_start(agreement, terms, course, at)
     interval = period_containing(terms.program.periods[at].cadence, start)
     values = _values(context, agreement, terms, course, at, start, facts)
-    context.begin_unsigned()
     bound = bound_agreement(context, agreement)
     _run(context, bound, agreement, course, at, interval, values)
     return tuple(decode_any(_ENTRY_TAG + entry) for entry in context.entries)

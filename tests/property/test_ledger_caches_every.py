@@ -16,7 +16,17 @@ from licet import transactions as t
 from licet.errors import LicetError
 from licet.transactions import Transaction
 
-from licensing_vm.domain import agreements, programs, reach
+from licensing_vm.domain import (
+    activation,
+    agreements,
+    assets,
+    booking,
+    context,
+    programs,
+    reach,
+    rights,
+    usage,
+)
 from licensing_vm.transition import BlockInput, BlockResult, Machine, Place
 from tests.property.caches_world import STEPS, Maker, forms, world
 from tests.unit.licensing_vm.domain.kit import Ledger, offer_of
@@ -126,6 +136,14 @@ def _kept_low(patch: pytest.MonkeyPatch, random: Random) -> None:
     room = random.choice((30_000, 30_000, 700, 1_500, 4_000))
     patch.setattr(reach, "WORK_PER_BLOCK", room)
     patch.setattr(reach, "WORK_MIN", room // 2)
+    if random.random() < 0.5:  # as if all records were long
+        for module, name in ((rights, "ENTRIES_FREE"), (context, "KEYS_FREE"), (context, "MET_FREE")):
+            patch.setattr(module, name, 0)
+        for module, name in ((booking, "MET_FREE"), (assets, "MET_FREE"), (context, "PARTIES_FREE")):
+            patch.setattr(module, name, 0)
+        patch.setattr(rights, "SHARED_MAX", 2)
+        patch.setattr(activation, "SALE_FREE", 0)
+        patch.setattr(usage, "AGREEMENTS_FREE", 0)
     patch.setattr(agreements, "BOUND_KEPT", random.choice((8_192, 1, 3)))
     patch.setattr(programs, "PROGRAMS_KEPT", random.choice((1_024, 1, 3)))
 

@@ -6,9 +6,12 @@ The same of names that were taken back, and of machines that are asked at random
 
 from __future__ import annotations
 
+import pytest
 from licet import transactions as t
 
 from licensing_vm.calendar import DAY_MS
+from licensing_vm.domain import reach
+from licensing_vm.errors import Refused
 from licensing_vm.transition import BlockInput, Machine
 from tests.property.test_ledger_sequences import in_february
 from tests.unit.licensing_vm.domain.kit import Ledger, offer_of, publish, roles_of
@@ -58,6 +61,19 @@ def test_what_is_asked_for_in_vain_is_remembered_once() -> None:
         assert ledger.refused("buyer", buy) == "NO_TITLE"
     assert ledger.machine._context.prepared["flat", ()] is bound
     assert len(bound.sources) == rests_on
+
+
+def test_a_simulation_beyond_what_a_block_may_do_is_refused_by_a_node_that_did_nothing_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How much room there is was asked of the last transaction: there need not have been one."""
+    ledger = in_february()
+    machine = Machine(ledger.state, ledger.genesis, height=ledger.height)
+    monkeypatch.setattr(reach, "WORK_PER_BLOCK", 100)
+    monkeypatch.setattr(reach, "WORK_MIN", 100)
+    with pytest.raises(Refused, match="too many") as refused:
+        machine.simulate("use-0", "month", {"impressions": 1}, ledger.now)
+    assert refused.value.code == "TOO_WIDE"
 
 
 def _executed_anew(ledger: Ledger, tx: t.Transaction, at_ms: int) -> str:
