@@ -158,9 +158,8 @@ class State:
         start = self.starts[-1]
         for at in range(len(notes) - 2, start - 1, -2):
             key, old = notes[at], notes[at + 1]
-            if old is _UNREAD:  # nothing of the block stood there: whoever reads it next meets it unchanged
+            if old is _UNREAD:
                 del live[key]
-                self._dirty.pop(key, None)
             else:
                 live[key] = old
         del notes[start:]
@@ -218,6 +217,10 @@ class State:
                 self.failed = True
                 raise
         self._live[key] = value
+        if (
+            self._dirty.get(key) is _UNREAD
+        ):  # written unread and rolled back: now it is known what stood there
+            self._dirty[key] = value
         return value
 
     def _integer(self, key: bytes, kind: type[Balance] | type[SplitTotal]) -> int:

@@ -27,6 +27,7 @@ from licensing_vm.domain import (
     rights,
     usage,
 )
+from licensing_vm.program import codegen
 from licensing_vm.transition import BlockInput, BlockResult, Machine, Place
 from tests.property.caches_world import STEPS, Maker, forms, world
 from tests.unit.licensing_vm.domain.kit import Ledger, offer_of
@@ -144,6 +145,7 @@ def _kept_low(patch: pytest.MonkeyPatch, random: Random) -> None:
         patch.setattr(rights, "SHARED_MAX", 2)
         patch.setattr(activation, "SALE_FREE", 0)
         patch.setattr(usage, "AGREEMENTS_FREE", 0)
+    patch.setattr(codegen, "RUNS_INTERPRETED", random.choice((0, 1, 8)))
     patch.setattr(agreements, "BOUND_KEPT", random.choice((8_192, 1, 3)))
     patch.setattr(programs, "PROGRAMS_KEPT", random.choice((1_024, 1, 3)))
 
@@ -173,3 +175,8 @@ def test_a_publication_that_is_taken_back_leaves_nothing_to_write() -> None:
     assert said["writes"] == []
     assert [done[4] for done in said["executed"]] == ["INSUFFICIENT_FUNDS", "UNKNOWN_TEMPLATE"]
     assert warm.execute(block) == said
+    again = ledger.tx("studio", t.PublishTemplate(source=form.source))
+    block = BlockInput(height=ledger.height + 1, timestamp_ms=ledger.now, transactions=[taken_back, again])
+    cold, warm = Node(ledger), Node(ledger)
+    warm.machine.dry_run(offer, ledger.now)
+    assert warm.execute(block) == cold.execute(block), "in the same order, too"
