@@ -217,9 +217,7 @@ class State:
                 self.failed = True
                 raise
         self._live[key] = value
-        if (
-            self._dirty.get(key) is _UNREAD
-        ):  # written unread and rolled back: now it is known what stood there
+        if self._dirty.get(key) is _UNREAD:  # written unread and rolled back: here is what stood there
             self._dirty[key] = value
         return value
 
