@@ -180,3 +180,32 @@ def test_a_publication_that_is_taken_back_leaves_nothing_to_write() -> None:
     cold, warm = Node(ledger), Node(ledger)
     warm.machine.dry_run(offer, ledger.now)
     assert warm.execute(block) == cold.execute(block), "in the same order, too"
+
+
+def _one_by_one(*txs: Transaction) -> list[str]:
+    """The codes of transactions in a block each, the same on a machine that goes on and on new ones."""
+    ledger = _base()
+    warm, cold, codes = Node(ledger), Node(ledger), list[str]()
+    for height, tx in enumerate(txs, ledger.height + 1):
+        cold.machine = Machine(cold.state, ledger.genesis, height=height - 1)
+        block = BlockInput(height=height, timestamp_ms=ledger.now, transactions=[tx])
+        said = warm.execute(block)
+        assert cold.execute(block) == said
+        codes.append(said["executed"][0][4])
+    return codes
+
+
+def test_terms_of_a_publication_that_is_taken_back_are_no_terms() -> None:
+    ledger, form = _base(), forms()[-1]
+    broke = t.Transfer(to="other", amount=t.Money(currency="EUR", minor=10**12))
+    offer = offer_of("late", form.digest, dict(form.roles), {"fee": form.fee}, {form.slot: form.kinds[0]})
+    taken_back = ledger.tx("studio", t.PublishTemplate(source=form.source), offer, broke)
+    assert _one_by_one(taken_back, ledger.tx("studio", offer)) == ["INSUFFICIENT_FUNDS", "UNKNOWN_TEMPLATE"]
+
+
+def test_terms_bound_to_a_payout_sheet_that_is_taken_back_pay_by_the_one_that_stands() -> None:
+    ledger = _base()
+    legs = (t.PayoutLeg(party="artist", share_ppm=400_000), t.PayoutLeg(party="other", share_ppm=600_000))
+    buy = t.AcceptOffer(agreement="bought", offer="o1")
+    taken_back = ledger.tx("maker", t.SetPayoutSheet(asset="model", legs=legs), buy)
+    assert _one_by_one(taken_back, ledger.tx("buyer", buy)) == ["INSUFFICIENT_FUNDS", ""]
