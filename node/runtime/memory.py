@@ -20,9 +20,8 @@ from typing import Final
 YOUNG_OBJECTS: Final = 100_000  # an idle node's blocks are rare: its cycles are found here
 NEVER: Final = 1_000_000_000
 ASIDE_EVERY_US: Final = 1_000_000
-GROWN_PART: Final = 4  # a full collection once memory is a quarter more than after the last one,
-GROWN_BYTES: Final = 64 << 20  # and this much besides
-GROWN_OBJECTS: Final = 200_000  # or the same of objects that were put aside
+GROWN_PART: Final = 2  # a full collection once memory is half as much again as after the last one,
+GROWN_BYTES: Final = 256 << 20  # and this much besides: it takes half a second for a million objects
 
 _PAGE_BYTES: Final = resource.getpagesize()
 
@@ -43,7 +42,6 @@ class Memory:
         self._before: tuple[int, int, int] | None = None
         self._aside_at_us = 0
         self._bytes = 0  # after the last full collection
-        self._objects = 0
 
     def begin(self) -> None:
         """The node is assembled: what stands now stays."""
@@ -51,10 +49,7 @@ class Memory:
             self._before = gc.get_threshold()
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS, NEVER, NEVER)
-        self._note()
-
-    def _note(self) -> None:
-        self._bytes, self._objects = resident_bytes(), gc.get_freeze_count()
+        self._bytes = resident_bytes()
 
     def step(self, mono_us: int) -> None:
         """Once a second, look at the young and put aside what survives; at all where there is much more."""
@@ -63,14 +58,11 @@ class Memory:
         self._aside_at_us = mono_us + ASIDE_EVERY_US
         gc.collect(0)
         gc.freeze()
-        if (
-            resident_bytes() > self._bytes + self._bytes // GROWN_PART + GROWN_BYTES
-            or gc.get_freeze_count() > self._objects + self._objects // GROWN_PART + GROWN_OBJECTS
-        ):
+        if resident_bytes() > self._bytes + self._bytes // GROWN_PART + GROWN_BYTES:
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._note()
+            self._bytes = resident_bytes()
 
     def end(self) -> None:
         """The process goes on without this node: as before."""

@@ -59,13 +59,6 @@ def test_what_was_put_aside_is_looked_at_once_the_process_has_grown(
     assert again() is not None, "it has not grown since"
 
 
-def test_many_objects_put_aside_are_growth_too(kept: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = lost_after_a_step(kept, ASIDE_EVERY_US)
-    monkeypatch.setattr(memory, "GROWN_OBJECTS", -gc.get_freeze_count())
-    kept.step(2 * ASIDE_EVERY_US)
-    assert lost() is None
-
-
 def test_between_seconds_nothing_is_looked_at(kept: Memory) -> None:
     kept.step(ASIDE_EVERY_US)
     node = _Node()
