@@ -17,6 +17,7 @@ BATCH_TRANSACTIONS_TARGET: Final = 512  # a batch of this many goes at once
 OWN_QUOTA_BYTES: Final = 64 * MIB  # unreferenced batches of this node's clients
 AUTHOR_QUOTA_BYTES: Final = 32 * MIB  # the same of any other author
 POOL_BATCHES_MAX: Final = 16_384  # unreferenced batches of one author
+LEFT_OUT_MAX: Final = 8  # batches that a block has no room for, until it counts as filled
 BLOCK_BYTES_TARGET: Final = 4 * MIB  # what a leader puts into one block
 
 # --- fetching (C-14)

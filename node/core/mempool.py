@@ -26,7 +26,13 @@ from consensus.effects import BuildProposal
 from consensus.types import Block, RecentDigest, Verdict
 from licensing_vm.foresight import Foresight
 from node.core.batches import Batch
-from node.limits import AUTHOR_QUOTA_BYTES, BLOCK_BYTES_TARGET, OWN_QUOTA_BYTES, POOL_BATCHES_MAX
+from node.limits import (
+    AUTHOR_QUOTA_BYTES,
+    BLOCK_BYTES_TARGET,
+    LEFT_OUT_MAX,
+    OWN_QUOTA_BYTES,
+    POOL_BATCHES_MAX,
+)
 
 
 class Added(Enum):
@@ -216,16 +222,21 @@ class Mempool:
         digests: list[Hash32] = []
         size = cost = 0
         room = self._foresight.room()
+        left_out = 0
         for digest, held in self._held.items():
             batch = held.batch
+            if left_out == LEFT_OUT_MAX:
+                break
             if digest in request.exclude or batch.valid_until_ms < request.timestamp_ms:
                 continue
             if cost + batch.cost > self._block_cost_max:
+                left_out += 1
                 continue
             if digests and size + batch.size > BLOCK_BYTES_TARGET:
                 break
             # The oldest goes whatever it asks: what finds no room in its block is sent again.
             if not room.takes(batch.transactions, batch.cost, whatever=not digests):
+                left_out += 1
                 continue
             digests.append(digest)
             size += batch.size

@@ -3,8 +3,8 @@
 A node holds up to millions of small objects for long: decoded state, used ids,
 batches that wait. CPython's full collection walks all of them, half a second at
 a time, and finds nothing, for what a node drops is freed by reference counts.
-So the young are looked at once a second, and what has survived is put aside, where no
-collection walks it: as often as the interpreter would look by itself, each time a few batches are
+So the young are looked at once a second, unless they are many, and what has survived is put aside,
+where no collection walks it: as often as the interpreter would look by itself, each time a few batches are
 decoded, it took a twentieth of a busy node's time. A cycle of what was put aside is found by a full
 collection, which comes when the process has grown by a part since the last one: seldom, for what
 grows by a part grows ever more slowly, and never because of traffic that leaves nothing behind.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 YOUNG_OBJECTS: Final = 100_000  # an idle node's blocks are rare: its cycles are found here
+BUSY_OBJECTS: Final = 20_000  # more new ones in a second are traffic: walking them takes 20 ms
 NEVER: Final = 1_000_000_000
 ASIDE_EVERY_US: Final = 1_000_000
 GROWN_PART: Final = 2  # a full collection once memory is half as much again as after the last one,
@@ -56,7 +57,8 @@ class Memory:
         if mono_us < self._aside_at_us:
             return
         self._aside_at_us = mono_us + ASIDE_EVERY_US
-        gc.collect(0)
+        if gc.get_count()[0] < BUSY_OBJECTS:
+            gc.collect(0)
         gc.freeze()
         if resident_bytes() > self._bytes + self._bytes // GROWN_PART + GROWN_BYTES:
             gc.unfreeze()
