@@ -274,6 +274,7 @@ def bound_offer(context: Context, offer: Offer, chosen: tuple[AssetBinding, ...]
         params=stored_params(program, offer.params),
         text_bytes=sum(len(param.value) for param in offer.params),
         assets=_chosen_assets(program, offer, chosen),
+        beside=_offer_items(offer),
     )
     bound.depend(context, offer_key(offer.offer), Offer)
     bound.depend(context, template_key(terms.hash), Template)
@@ -367,6 +368,7 @@ def bound_agreement(context: Context, agreement: Agreement) -> Bound:
         text_bytes=sum(len(param.value) for param in agreement.params),
         assets=assets,
         pinned=(agreement.versions, agreement.lineages),
+        beside=0 if offer is None else _offer_items(offer),
     )
     if agreement.offer:
         bound.depend(context, offer_key(agreement.offer), Offer)

@@ -34,6 +34,7 @@ from licensing_vm.domain.context import Context, ancestors_work, asset_work
 from licensing_vm.domain.programs import Terms
 from licensing_vm.domain.reach import (
     ACCOUNT,
+    ALONE_MAX,
     BINDING,
     BOUND_ANCESTOR,
     BOUND_CLAUSE,
@@ -46,6 +47,7 @@ from licensing_vm.domain.reach import (
     COMMAND_MAX,
     GAS,
     GRANT,
+    MET_ITEM,
     OBLIGATION,
     POSTING,
     SHEET_RESERVED,
@@ -145,6 +147,7 @@ class Bound:
 
     __slots__ = (
         "assets",
+        "beside",
         "binding",
         "claims_change",
         "currency",
@@ -181,12 +184,15 @@ class Bound:
         assets: tuple[str, ...],
         pinned: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
         text_bytes: int = 0,
+        beside: int = 0,
     ) -> None:
-        """`text_bytes` is the length of the parameters' texts.
+        """`text_bytes` is the length of the parameters' texts; `beside` the work of meeting the offer, which
+        every command on its agreements may have to do.
 
         `pinned` are the versions of the assets and of their lineages in an agreement; None: the current."""
         program = terms.program
         self.terms = terms
+        self.beside = beside
         self.scope = scope
         self.owner = owner
         self.roles = roles
@@ -369,8 +375,11 @@ class Bound:
         """Whether every trigger is work that one command may do, with room for ancestors' sheets to grow;
         `dated` is what titles add to the activation."""
         binding = self.binding + self._reading()
+        # With what is met besides it must fit into a block of its own, or what was signed never ends.
+        items = len(self.roles) + len(self.params) + len(self.assets) + 2 * len(self.grants)
+        most = min(COMMAND_MAX, ALONE_MAX - self.beside - self.terms.loading - MET_ITEM * items)
         return all(
-            binding + room + (dated if of is Trigger.ACTIVATED else 0) <= COMMAND_MAX
+            binding + room + (dated if of is Trigger.ACTIVATED else 0) <= most
             for of, _, _, room in self.reach
         )
 

@@ -65,6 +65,10 @@ ENOUGH: Final = 24_500  # who began with so much and yet ran out by reading woul
 
 _DECLARED: Final = 500  # of the one transaction that does it
 
+# What clauses, binding and all that is met may come to in a block of their own, beside as many unpaid
+# obligations as an agreement may have that owes to a whole group at once.
+ALONE_MAX: Final = WORK_PER_BLOCK - _DECLARED - (OPEN_MAX - GROUP_MAX) * OPEN_ITEM
+
 assert COMMAND_MAX + OPEN_MAX * OPEN_ITEM + _DECLARED <= WORK_PER_BLOCK, (
     "what may be agreed fits into a block"
 )
